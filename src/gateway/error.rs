@@ -1,0 +1,128 @@
+//! What an operation can answer instead of its result. Each dialect maps every variant to its own code and status.
+
+use crate::types::PartNumber;
+use crate::{kms, sse, store};
+
+use super::BodyError;
+
+/// Why an operation was not done. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller may not do this.
+    #[error("access denied: {0}")]
+    AccessDenied(String),
+    /// The body failed on its way in.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// A declared digest of the body is not the body's.
+    #[error("the {0} you specified did not match what we received")]
+    BadDigest(&'static str),
+    /// A declared digest is not base64 of the right length, or names an unknown algorithm.
+    #[error("the {0} you specified is not valid")]
+    InvalidDigest(&'static str),
+    /// The bucket exists and belongs to someone else.
+    #[error("the bucket name is taken")]
+    BucketAlreadyExists,
+    /// The bucket exists and is the caller's.
+    #[error("the bucket exists and is yours")]
+    BucketAlreadyOwnedByYou,
+    /// The bucket holds objects or uploads.
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    /// No such bucket.
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    /// No such object key.
+    #[error("the key does not exist")]
+    NoSuchKey,
+    /// No such upload.
+    #[error("the upload does not exist")]
+    NoSuchUpload,
+    /// No such version.
+    #[error("the version does not exist")]
+    NoSuchVersion,
+    /// A part named at completion is missing or its ETag is another.
+    #[error("part {0} could not be found, or its ETag did not match")]
+    InvalidPart(PartNumber),
+    /// The parts named at completion do not ascend.
+    #[error("the list of parts is not in ascending order")]
+    InvalidPartOrder,
+    /// A part that is not the last is smaller than the minimum.
+    #[error("part {number} has {size} bytes, fewer than the minimum of {minimum}")]
+    PartTooSmall {
+        /// Which.
+        number: PartNumber,
+        /// Its plaintext length.
+        size: u64,
+        /// The least allowed.
+        minimum: u64,
+    },
+    /// The body (or the completed object) is larger than allowed.
+    #[error("the upload exceeds the maximum of {maximum} bytes")]
+    TooLarge {
+        /// The most allowed.
+        maximum: u64,
+    },
+    /// User metadata beyond 2 KiB (or our own envelope beyond its budget).
+    #[error("the metadata headers exceed the maximum of {maximum} bytes")]
+    MetadataTooLarge {
+        /// The most allowed.
+        maximum: usize,
+    },
+    /// A conditional read found the object unchanged (`If-None-Match`, `If-Modified-Since`).
+    #[error("not modified")]
+    NotModified {
+        /// What a 304 shows: the object's ETag, unquoted.
+        etag: String,
+        /// Its date.
+        modified: crate::types::Timestamp,
+    },
+    /// A precondition does not hold.
+    #[error("the precondition {0} does not hold")]
+    PreconditionFailed(&'static str),
+    /// A concurrent conditional write won.
+    #[error("a conflicting conditional operation is in progress")]
+    Conflict,
+    /// The range lies outside the object.
+    #[error("the range is not satisfiable; the object has {len} bytes")]
+    InvalidRange {
+        /// The object's plaintext length.
+        len: u64,
+    },
+    /// Copying an object onto itself without changing anything.
+    #[error("the copy would change nothing")]
+    CopyOntoItself,
+    /// The object is SSE-C and the request has no key for it.
+    #[error("the object was stored with a customer key, which the request does not carry")]
+    CustomerKeyRequired,
+    /// The request carries a customer key and the object is not SSE-C.
+    #[error("the encryption parameters are not applicable to this object")]
+    CustomerKeyNotApplicable,
+    /// The customer key is not the one that the object was stored with.
+    #[error("the customer key is not the one that the object was stored with")]
+    CustomerKeyWrong,
+    /// UploadPart without the customer key that CreateMultipartUpload had.
+    #[error("the upload was initiated with a customer key, which this request does not carry")]
+    UploadKeyRequired,
+    /// UploadPart with another customer key than CreateMultipartUpload's, or with one where there was none.
+    #[error("the customer key does not match the one used to initiate the upload")]
+    UploadKeyMismatch,
+    /// A KMS said no.
+    #[error(transparent)]
+    Kms(#[from] kms::Error),
+    /// What is stored does not verify: altered, cut, swapped or mislabelled. Nothing of it was let out.
+    #[error("the stored object fails verification")]
+    Integrity(#[source] sse::Error),
+    /// Not implemented yet.
+    #[error("{0} is not implemented")]
+    NotImplemented(&'static str),
+    /// An argument is out of its range (said in the text).
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// The store said something that is not the client's doing.
+    #[error(transparent)]
+    Store(store::Error),
+    /// The system's random generator failed.
+    #[error(transparent)]
+    Random(#[from] crate::types::RandomError),
+}

@@ -1,0 +1,437 @@
+//! What requests mean and what answers say, in plaintext terms.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::sse::{CustomerKey, SseRequest, SseStatus};
+use crate::types::{ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, UserId, VersionId};
+
+use super::PlainBody;
+
+/// A checksum algorithm that S3 clients may declare and ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum ChecksumAlgorithm {
+    /// CRC-32 (ISO-HDLC), 4 bytes.
+    Crc32,
+    /// CRC-32C (Castagnoli), 4 bytes.
+    Crc32c,
+    /// CRC-64/NVME, 8 bytes.
+    Crc64Nvme,
+    /// SHA-1, 20 bytes.
+    Sha1,
+    /// SHA-256, 32 bytes.
+    Sha256,
+}
+
+/// Whether a multipart object's checksum is over the whole or over its parts' checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum ChecksumKind {
+    /// Over the whole plaintext.
+    FullObject,
+    /// Over the parts' checksums, written `…-N`.
+    Composite,
+}
+
+/// A checksum of plaintext, as bytes (clients write it in base64).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checksum {
+    /// Which.
+    pub algorithm: ChecksumAlgorithm,
+    /// Whole or composite.
+    pub kind: ChecksumKind,
+    /// Big-endian bytes, as S3 encodes them.
+    pub value: Vec<u8>,
+}
+
+/// What a client declared of its body, to be verified before the commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeclaredDigests {
+    /// `Content-MD5`, decoded (16 bytes).
+    pub md5: Option<[u8; 16]>,
+    /// A checksum in a header.
+    pub checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
+    /// A checksum announced in `x-amz-trailer`; its value is in the body's [`super::TrailerSlot`] at the end.
+    pub trailing: Option<ChecksumAlgorithm>,
+    /// A checksum to compute without a declared value (`x-amz-sdk-checksum-algorithm` alone, or an upload's algorithm).
+    pub compute: Option<ChecksumAlgorithm>,
+}
+
+/// The headers that a client gives an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectHeaders {
+    /// By lower-case name: `content-type`, `cache-control`, `content-encoding`, `content-disposition`,
+    /// `content-language`, `expires`.
+    pub system: BTreeMap<String, String>,
+    /// User metadata by lower-case name without prefix.
+    pub user: BTreeMap<String, String>,
+}
+
+/// Conditions on an object's ETag and date. ETags are unquoted; `*` is [`EtagMatch::Any`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// `If-Match`.
+    pub if_match: Option<EtagMatch>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<EtagMatch>,
+    /// `If-Modified-Since`.
+    pub if_modified_since: Option<Timestamp>,
+    /// `If-Unmodified-Since`.
+    pub if_unmodified_since: Option<Timestamp>,
+}
+
+/// A list of ETags, or any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EtagMatch {
+    /// `*`.
+    Any,
+    /// One of these, unquoted; compared without case.
+    OneOf(Vec<String>),
+}
+
+/// A byte range as it was asked for (RFC 9110 §14.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeSpec {
+    /// `bytes=a-b`, both inclusive.
+    Bounded(u64, u64),
+    /// `bytes=a-`.
+    From(u64),
+    /// `bytes=-n`.
+    Suffix(u64),
+}
+
+/// PutObject.
+#[derive(Debug)]
+pub struct PutRequest {
+    /// Where.
+    pub at: ObjectAt,
+    /// The client's headers.
+    pub headers: ObjectHeaders,
+    /// The SSE headers, when there were any.
+    pub sse: Option<SseRequest>,
+    /// What was declared of the body.
+    pub digests: DeclaredDigests,
+    /// Conditions on the object that is there now.
+    pub conditions: Conditions,
+    /// The body.
+    pub body: PlainBody,
+}
+
+/// An object was written.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// Unquoted, lower-case.
+    pub etag: String,
+    /// The version written.
+    pub version: VersionId,
+    /// When.
+    pub modified: Timestamp,
+    /// How it is encrypted.
+    pub sse: SseStatus,
+    /// The checksum that was verified or computed.
+    pub checksum: Option<Checksum>,
+    /// The object's plaintext length.
+    pub size: u64,
+}
+
+/// GetObject and HeadObject.
+#[derive(Debug)]
+pub struct GetRequest {
+    /// Which.
+    pub at: ObjectAt,
+    /// Which version; the current one when not named.
+    pub version: Option<VersionId>,
+    /// The range, when one was asked for.
+    pub range: Option<RangeSpec>,
+    /// Conditions.
+    pub conditions: Conditions,
+    /// The customer key, when the request carried one.
+    pub customer_key: Option<CustomerKey>,
+    /// Whether checksums are wanted (`x-amz-checksum-mode: ENABLED`).
+    pub checksum_mode: bool,
+}
+
+/// What GET and HEAD say of an object.
+#[derive(Debug, Clone)]
+pub struct ObjectInfo {
+    /// Unquoted, lower-case.
+    pub etag: String,
+    /// The version.
+    pub version: VersionId,
+    /// When it was written.
+    pub modified: Timestamp,
+    /// The whole object's plaintext length.
+    pub size: u64,
+    /// The client's headers.
+    pub headers: ObjectHeaders,
+    /// How it is encrypted.
+    pub sse: SseStatus,
+    /// Its checksums, when asked for.
+    pub checksums: Vec<Checksum>,
+    /// Number of parts, for a multipart object.
+    pub parts: Option<u32>,
+}
+
+/// Plaintext on its way out: each chunk has been authenticated. An error must cut the connection.
+pub type PlainOut = std::pin::Pin<Box<dyn futures::Stream<Item = Result<Bytes, super::Error>> + Send>>;
+
+/// GetObject's answer.
+pub struct Got {
+    /// The object.
+    pub info: ObjectInfo,
+    /// The part of it that was asked for: first byte and length. `None`: the whole.
+    pub range: Option<(u64, u64)>,
+    /// The plaintext of that range (or of the whole).
+    pub body: PlainOut,
+}
+
+impl std::fmt::Debug for Got {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Got").field("info", &self.info).field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+/// What to do with the headers of the source of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetadataDirective {
+    /// Keep them.
+    Copy,
+    /// Take these instead.
+    Replace(ObjectHeaders),
+}
+
+/// The source of a copy.
+#[derive(Debug)]
+pub struct CopySource {
+    /// Which object.
+    pub at: ObjectAt,
+    /// Which version.
+    pub version: Option<VersionId>,
+    /// `x-amz-copy-source-if-*`.
+    pub conditions: Conditions,
+    /// The source's customer key.
+    pub customer_key: Option<CustomerKey>,
+}
+
+/// CopyObject.
+#[derive(Debug)]
+pub struct CopyRequest {
+    /// From.
+    pub source: CopySource,
+    /// To.
+    pub at: ObjectAt,
+    /// Headers.
+    pub metadata: MetadataDirective,
+    /// The SSE headers for the target, when there were any.
+    pub sse: Option<SseRequest>,
+    /// Conditions on the object at the target now.
+    pub conditions: Conditions,
+    /// A checksum the copy is to have.
+    pub checksum: Option<ChecksumAlgorithm>,
+}
+
+/// CreateMultipartUpload.
+#[derive(Debug)]
+pub struct CreateUploadRequest {
+    /// The object it will become.
+    pub at: ObjectAt,
+    /// Its headers.
+    pub headers: ObjectHeaders,
+    /// The SSE headers, when there were any.
+    pub sse: Option<SseRequest>,
+    /// The checksum of parts and object.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+}
+
+/// An upload was created.
+#[derive(Debug, Clone)]
+pub struct UploadCreated {
+    /// Its id.
+    pub id: UploadId,
+    /// How its parts are encrypted.
+    pub sse: SseStatus,
+    /// Its checksum.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+}
+
+/// UploadPart.
+#[derive(Debug)]
+pub struct PartRequest {
+    /// The object that the upload will become.
+    pub at: ObjectAt,
+    /// The upload.
+    pub upload: UploadId,
+    /// The part.
+    pub number: PartNumber,
+    /// The customer key, when the request carried one.
+    pub customer_key: Option<CustomerKey>,
+    /// What was declared of the body.
+    pub digests: DeclaredDigests,
+    /// The body.
+    pub body: PlainBody,
+}
+
+/// UploadPartCopy.
+#[derive(Debug)]
+pub struct PartCopyRequest {
+    /// From.
+    pub source: CopySource,
+    /// The bytes of the source, first and last inclusive; all when not named.
+    pub range: Option<(u64, u64)>,
+    /// The object that the upload will become.
+    pub at: ObjectAt,
+    /// The upload.
+    pub upload: UploadId,
+    /// The part.
+    pub number: PartNumber,
+    /// The target's customer key.
+    pub customer_key: Option<CustomerKey>,
+}
+
+/// A part was written.
+#[derive(Debug, Clone)]
+pub struct PartWritten {
+    /// Unquoted.
+    pub etag: String,
+    /// When.
+    pub modified: Timestamp,
+    /// How it is encrypted (without context).
+    pub sse: SseStatus,
+    /// The checksum that was verified or computed.
+    pub checksum: Option<Checksum>,
+}
+
+/// A part as CompleteMultipartUpload names it.
+#[derive(Debug, Clone)]
+pub struct NamedPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// Its ETag, unquoted.
+    pub etag: String,
+    /// Its checksum, when named.
+    pub checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
+}
+
+/// CompleteMultipartUpload.
+#[derive(Debug)]
+pub struct CompleteRequest {
+    /// The object.
+    pub at: ObjectAt,
+    /// The upload.
+    pub upload: UploadId,
+    /// The parts, as the client ordered them.
+    pub parts: Vec<NamedPart>,
+    /// The customer key, when the request carried one.
+    pub customer_key: Option<CustomerKey>,
+    /// Conditions on the object that is there now.
+    pub conditions: Conditions,
+    /// A full-object checksum that the client declares.
+    pub checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
+    /// `x-amz-mp-object-size`.
+    pub size: Option<u64>,
+}
+
+/// ListParts.
+#[derive(Debug)]
+pub struct ListPartsRequest {
+    /// The object that the upload will become.
+    pub at: ObjectAt,
+    /// The upload.
+    pub upload: UploadId,
+    /// Only parts above this number.
+    pub after: Option<PartNumber>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A part in a listing.
+#[derive(Debug, Clone)]
+pub struct PartInfo {
+    /// Its number.
+    pub number: PartNumber,
+    /// Unquoted.
+    pub etag: String,
+    /// Plaintext length.
+    pub size: u64,
+    /// When.
+    pub modified: Timestamp,
+    /// Its checksum. Under SSE-KMS and SSE-C only with the key, hence absent in listings.
+    pub checksum: Option<Checksum>,
+}
+
+/// A page of parts.
+#[derive(Debug, Clone)]
+pub struct PartList {
+    /// The parts.
+    pub parts: Vec<PartInfo>,
+    /// More follow.
+    pub truncated: bool,
+    /// Who initiated the upload (the bucket's owner, for now).
+    pub owner: UserId,
+    /// The upload's checksum.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+}
+
+/// An object in a listing.
+#[derive(Debug, Clone)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Unquoted, the same as HEAD's.
+    pub etag: String,
+    /// Plaintext length.
+    pub size: u64,
+    /// When it was written.
+    pub modified: Timestamp,
+}
+
+/// A row of an object listing.
+#[derive(Debug, Clone)]
+pub enum ListedEntry {
+    /// An object.
+    Object(ListedObject),
+    /// A rolled-up prefix.
+    Prefix(String),
+}
+
+/// A page of an object listing, in bytewise order.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The rows.
+    pub entries: Vec<ListedEntry>,
+    /// More follow.
+    pub truncated: bool,
+    /// Who owns the objects.
+    pub owner: UserId,
+}
+
+/// An upload in a listing.
+#[derive(Debug, Clone)]
+pub struct ListedUpload {
+    /// The object it will become.
+    pub key: ObjectKey,
+    /// Its id.
+    pub id: UploadId,
+    /// When.
+    pub initiated: Timestamp,
+    /// Who.
+    pub owner: UserId,
+}
+
+/// A row of an upload listing.
+#[derive(Debug, Clone)]
+pub enum ListedUploadEntry {
+    /// An upload.
+    Upload(ListedUpload),
+    /// A rolled-up prefix.
+    Prefix(String),
+}
+
+/// A page of uploads.
+#[derive(Debug, Clone)]
+pub struct UploadListing {
+    /// The rows.
+    pub entries: Vec<ListedUploadEntry>,
+    /// More follow.
+    pub truncated: bool,
+}

@@ -1,0 +1,4 @@
+//! The `sealgate` command.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,162 @@
+//! Which key applies: the request's SSE headers, else the bucket's default, else the gateway's (design.md §4).
+//! A request's headers replace a default as a unit: `AES256` drops the bucket's key id.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::kms::{EncryptionContext, KeyArn, KeyRef};
+
+/// A key that the client holds (SSE-C). Wiped on drop, never printed.
+pub struct CustomerKey {
+    key: Zeroizing<[u8; 32]>,
+    md5: [u8; 16],
+}
+
+impl CustomerKey {
+    /// The key and the MD5 of it, which the dialect has compared already; responses echo the MD5.
+    #[must_use]
+    pub fn new(key: [u8; 32], md5: [u8; 16]) -> Self {
+        Self { key: Zeroizing::new(key), md5 }
+    }
+
+    /// The key's MD5, as responses echo it.
+    #[must_use]
+    pub fn md5(&self) -> [u8; 16] {
+        self.md5
+    }
+
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        &self.key
+    }
+}
+
+impl fmt::Debug for CustomerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomerKey(…)")
+    }
+}
+
+/// What a request's SSE headers ask for, already checked to agree with each other.
+#[derive(Debug)]
+pub enum SseRequest {
+    /// SSE-S3 (OSS: SSE-OSS): the service's own key.
+    S3,
+    /// SSE-KMS.
+    Kms {
+        /// The CMK; the service-managed default when not named.
+        key: Option<KeyRef>,
+        /// The caller's encryption context.
+        context: Option<EncryptionContext>,
+    },
+    /// SSE-C.
+    Customer(CustomerKey),
+}
+
+/// A bucket's default encryption, as its owner set it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BucketDefault {
+    /// SSE-S3.
+    S3,
+    /// SSE-KMS.
+    Kms {
+        /// The CMK as it was given (echoed so); the service-managed default when not named.
+        key: Option<String>,
+    },
+}
+
+/// The resolved choice for one write.
+#[derive(Debug)]
+pub enum SseChoice {
+    /// The service's own key.
+    S3,
+    /// A CMK.
+    Kms {
+        /// The CMK; `None` is the service-managed default.
+        key: Option<KeyRef>,
+        /// The caller's encryption context.
+        context: EncryptionContext,
+    },
+    /// The client's key.
+    Customer(CustomerKey),
+}
+
+impl SseChoice {
+    /// Applies the precedence: request, bucket default, gateway default (SSE-S3).
+    #[must_use]
+    pub fn resolve(request: Option<SseRequest>, bucket: Option<&BucketDefault>) -> Self {
+        match (request, bucket) {
+            (Some(SseRequest::S3), _) | (None, None | Some(BucketDefault::S3)) => Self::S3,
+            (Some(SseRequest::Kms { key, context }), _) => Self::Kms { key, context: context.unwrap_or_default() },
+            (Some(SseRequest::Customer(key)), _) => Self::Customer(key),
+            (None, Some(BucketDefault::Kms { key })) => {
+                Self::Kms { key: key.clone().map(KeyRef), context: EncryptionContext::default() }
+            }
+        }
+    }
+}
+
+/// How a stored object is encrypted, without its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SseMode {
+    /// SSE-S3, written `AES256`.
+    S3,
+    /// SSE-KMS, written `aws:kms`.
+    Kms,
+    /// SSE-C, written `SSE-C`.
+    Customer,
+}
+
+/// What responses say of an object's encryption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SseStatus {
+    /// SSE-S3.
+    S3,
+    /// SSE-KMS.
+    Kms {
+        /// The CMK's full ARN.
+        key: KeyArn,
+        /// The caller's context; returned by writes only.
+        context: Option<EncryptionContext>,
+    },
+    /// SSE-C.
+    Customer {
+        /// MD5 of the customer key; known where the request carried the key.
+        md5: Option<[u8; 16]>,
+    },
+}
+
+impl SseStatus {
+    /// The same without the context, which reads and parts never return.
+    #[must_use]
+    pub fn without_context(self) -> Self {
+        match self {
+            Self::Kms { key, .. } => Self::Kms { key, context: None },
+            other @ (Self::S3 | Self::Customer { .. }) => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_replaces_the_bucket_default_as_a_unit() {
+        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()) };
+        assert!(matches!(SseChoice::resolve(Some(SseRequest::S3), Some(&kms)), SseChoice::S3));
+        let own = SseRequest::Kms { key: None, context: None };
+        assert!(matches!(SseChoice::resolve(Some(own), Some(&kms)), SseChoice::Kms { key: None, .. }));
+    }
+
+    #[test]
+    fn without_headers_the_bucket_default_applies_and_then_the_gateways() {
+        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()) };
+        let SseChoice::Kms { key: Some(KeyRef(key)), .. } = SseChoice::resolve(None, Some(&kms)) else {
+            panic!("the bucket's default was not taken");
+        };
+        assert_eq!(key, "alias/bucket");
+        assert!(matches!(SseChoice::resolve(None, None), SseChoice::S3));
+    }
+}
