@@ -126,3 +126,39 @@ pub enum Error {
     #[error(transparent)]
     Random(#[from] crate::types::RandomError),
 }
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::NoSuchBucket => Self::NoSuchBucket,
+            store::Error::NoSuchObject => Self::NoSuchKey,
+            store::Error::NoSuchUpload => Self::NoSuchUpload,
+            store::Error::NoSuchPart(number) => Self::InvalidPart(number),
+            store::Error::BucketNotEmpty => Self::BucketNotEmpty,
+            store::Error::PreconditionFailed => Self::PreconditionFailed("If-Match or If-None-Match"),
+            store::Error::Changed => Self::Conflict,
+            store::Error::BucketExists { .. } => Self::BucketAlreadyExists,
+            other @ (store::Error::Full
+            | store::Error::ReadOnly(_)
+            | store::Error::Unavailable(_)
+            | store::Error::Corrupt(_)
+            | store::Error::Io { .. }) => Self::Store(other),
+        }
+    }
+}
+
+impl From<sse::Error> for Error {
+    fn from(error: sse::Error) -> Self {
+        match error {
+            // A wrapped key that does not open was altered, or belongs to another object: never the client's fault.
+            sse::Error::Kms(kms::Error::InvalidCiphertext) => Self::Integrity(error),
+            sse::Error::Kms(error) => Self::Kms(error),
+            sse::Error::CustomerKeyRequired => Self::CustomerKeyRequired,
+            sse::Error::CustomerKeyNotApplicable => Self::CustomerKeyNotApplicable,
+            sse::Error::CustomerKeyWrong => Self::CustomerKeyWrong,
+            sse::Error::TooLarge => Self::MetadataTooLarge { maximum: super::MAX_USER_METADATA },
+            sse::Error::Random(error) => Self::Random(error),
+            other => Self::Integrity(other),
+        }
+    }
+}

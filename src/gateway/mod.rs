@@ -3,10 +3,82 @@
 //! A dialect calls the methods of [`Gateway`] with what a request meant and turns the answer back into its wire form.
 //! This room must not know HTTP headers, XML or file paths.
 
+use std::sync::Arc;
+
+use crate::identity::{self, Action, Caller};
+use crate::kms::Principal;
+use crate::sse::Keyring;
+use crate::store::{Bucket, ObjectStore};
+use crate::types::BucketName;
+
 mod body;
+mod bucket;
+mod complete;
+mod conditions;
+mod copy;
+mod delete;
+mod digest;
 mod error;
+mod get;
+mod list;
 mod model;
+mod multipart;
+mod opened;
+mod put;
+mod range;
+mod records;
+mod transfer;
 
 pub use body::{BodyError, PlainBody, PlainStream, TrailerSlot};
 pub use error::Error;
 pub use model::*;
+
+/// The most bytes that one PUT or one part may carry (S3: 5 GiB).
+pub const MAX_SINGLE_UPLOAD: u64 = 5 << 30;
+/// The most bytes of an object (S3, OSS: 48.8 TiB; here what 10,000 parts of 5 GiB give).
+pub const MAX_OBJECT: u64 = MAX_SINGLE_UPLOAD * 10_000;
+/// The least bytes of a part that is not the last (S3: 5 MiB).
+pub const MIN_PART: u64 = 5 << 20;
+/// The most bytes of user metadata, names and values together (S3: 2 KiB).
+pub const MAX_USER_METADATA: usize = 2048;
+
+/// The gateway: a store of ciphertext and the keys to it.
+#[derive(Debug)]
+pub struct Gateway {
+    store: Arc<dyn ObjectStore>,
+    keys: Keyring,
+    region: String,
+    clock: Arc<dyn crate::types::Clock>,
+}
+
+impl Gateway {
+    /// Joins a store and its keys. `region` is what buckets without a location constraint are in.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        keys: Keyring,
+        region: String,
+        clock: Arc<dyn crate::types::Clock>,
+    ) -> Self {
+        Self { store, keys, region, clock }
+    }
+
+    /// The bucket, for a caller who may do `action` in it. Whoever is nobody learns nothing, not even whether it exists.
+    async fn bucket_for(&self, caller: &Caller, name: &BucketName, action: Action) -> Result<Bucket, Error> {
+        principal(caller)?;
+        let bucket = self.store.bucket(name).await?;
+        identity::authorize(caller, action, Some(&bucket.owner))?;
+        Ok(bucket)
+    }
+}
+
+/// On whose behalf keys are used.
+fn principal(caller: &Caller) -> Result<Principal, Error> {
+    caller.principal().ok_or_else(|| Error::AccessDenied("anonymous requests are not allowed".to_owned()))
+}
+
+impl From<identity::Denied> for Error {
+    fn from(denied: identity::Denied) -> Self {
+        Self::AccessDenied(denied.to_string())
+    }
+}

@@ -1,0 +1,107 @@
+//! Buckets and their default encryption.
+
+use std::collections::BTreeMap;
+
+use crate::identity::{Action, Caller, authorize};
+use crate::sse::BucketDefault;
+use crate::store::{self, Bucket};
+use crate::types::BucketName;
+
+use super::{Error, Gateway, principal};
+
+/// The kind under which the store keeps a bucket's default encryption.
+const ENCRYPTION: &str = "encryption";
+
+impl Gateway {
+    /// Makes a bucket that belongs to the caller.
+    ///
+    /// # Errors
+    /// [`Error::BucketAlreadyOwnedByYou`], [`Error::BucketAlreadyExists`], [`Error::AccessDenied`].
+    pub async fn create_bucket(&self, caller: &Caller, name: BucketName, region: Option<String>) -> Result<(), Error> {
+        let owner = principal(caller)?.user;
+        authorize(caller, Action::CreateBucket, Some(&owner))?;
+        let bucket = Bucket {
+            name,
+            owner: owner.clone(),
+            created: self.clock.now(),
+            region: region.unwrap_or_else(|| self.region.clone()),
+            configs: BTreeMap::new(),
+        };
+        match self.store.create_bucket(bucket).await {
+            Ok(()) => Ok(()),
+            Err(store::Error::BucketExists { owner: other }) if other == owner => Err(Error::BucketAlreadyOwnedByYou),
+            Err(store::Error::BucketExists { .. }) => Err(Error::BucketAlreadyExists),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Removes an empty bucket.
+    ///
+    /// # Errors
+    /// [`Error::BucketNotEmpty`], [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn delete_bucket(&self, caller: &Caller, name: &BucketName) -> Result<(), Error> {
+        self.bucket_for(caller, name, Action::DeleteBucket).await?;
+        Ok(self.store.delete_bucket(name).await?)
+    }
+
+    /// The bucket's record.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn head_bucket(&self, caller: &Caller, name: &BucketName) -> Result<Bucket, Error> {
+        self.bucket_for(caller, name, Action::ReadBucket).await
+    }
+
+    /// The caller's buckets, by name; the root user sees all.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] for nobody.
+    pub async fn list_buckets(&self, caller: &Caller) -> Result<Vec<Bucket>, Error> {
+        principal(caller)?;
+        let mut buckets = self.store.buckets().await?;
+        buckets.retain(|bucket| authorize(caller, Action::ReadBucket, Some(&bucket.owner)).is_ok());
+        Ok(buckets)
+    }
+
+    /// Sets the bucket's default encryption. The key is not looked up: AWS accepts unknown ones too.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn put_bucket_encryption(
+        &self,
+        caller: &Caller,
+        name: &BucketName,
+        default: BucketDefault,
+    ) -> Result<(), Error> {
+        self.bucket_for(caller, name, Action::ConfigureBucket).await?;
+        let value = serde_json::to_vec(&default)
+            .map_err(|_| Error::Store(store::Error::Corrupt("a bucket default cannot be written".to_owned())))?;
+        Ok(self.store.set_bucket_config(name, ENCRYPTION, Some(value)).await?)
+    }
+
+    /// The bucket's default encryption; `None` when never set (the gateway's default applies then).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn bucket_encryption(&self, caller: &Caller, name: &BucketName) -> Result<Option<BucketDefault>, Error> {
+        default_encryption(&self.bucket_for(caller, name, Action::ReadBucket).await?)
+    }
+
+    /// Takes the bucket's default encryption back. Idempotent.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn delete_bucket_encryption(&self, caller: &Caller, name: &BucketName) -> Result<(), Error> {
+        self.bucket_for(caller, name, Action::ConfigureBucket).await?;
+        Ok(self.store.set_bucket_config(name, ENCRYPTION, None).await?)
+    }
+}
+
+/// Reads the bucket's default. One that cannot be read is an error, never "no default": that would fall back to
+/// another key than the owner chose.
+pub(super) fn default_encryption(bucket: &Bucket) -> Result<Option<BucketDefault>, Error> {
+    let Some(value) = bucket.configs.get(ENCRYPTION) else { return Ok(None) };
+    serde_json::from_slice(value)
+        .map(Some)
+        .map_err(|_| Error::Store(store::Error::Corrupt(format!("the default encryption of bucket {}", bucket.name))))
+}

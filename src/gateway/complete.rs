@@ -1,0 +1,211 @@
+//! CompleteMultipartUpload: the parts that the client names become an object, pinned by a manifest.
+
+use std::collections::BTreeMap;
+
+use crate::identity::{Action, Caller};
+use crate::kms::DataKey;
+use crate::sse::{Attributes, CustomerKey, ObjectKind, SealedPart, SseMode, Summary};
+use crate::store::{Commit, Completion, StoredPart, StoredTag};
+use crate::types::PartNumber;
+
+use super::digest::{combine_crc64, combine_parts, multipart_etag};
+use super::multipart::Uploading;
+use super::records::{PartRecord, digests_of_multipart};
+use super::{
+    Checksum, ChecksumAlgorithm, CompleteRequest, Error, Gateway, MAX_OBJECT, MIN_PART, NamedPart, Written, principal,
+};
+
+/// How many part records are fetched at once.
+const PAGE: usize = 1000;
+
+/// A part as the client named it and as it is there.
+struct Taken {
+    number: PartNumber,
+    tag: StoredTag,
+    record: PartRecord,
+    checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
+}
+
+/// What the parts amount to.
+struct Whole {
+    parts: Vec<SealedPart>,
+    size: u64,
+    etag: String,
+    crc64: u64,
+}
+
+impl Gateway {
+    /// Makes the object of the named parts.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPart`], [`Error::InvalidPartOrder`], [`Error::PartTooSmall`], [`Error::NoSuchUpload`], …
+    pub async fn complete_upload(&self, caller: &Caller, request: CompleteRequest) -> Result<Written, Error> {
+        self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        check_order(&request.parts)?;
+        let uploading = self.uploading(request.at, request.upload).await?;
+        let precondition = self.precondition(&uploading.at.object, &request.conditions).await?;
+        let data_key = self.completion_key(caller, &uploading, request.customer_key.as_ref()).await?;
+        let taken = self.taken_parts(&uploading, &request.parts, data_key.as_ref()).await?;
+        let whole = whole_of(&taken)?;
+        if request.size.is_some_and(|declared| declared != whole.size) {
+            return Err(Error::InvalidArgument(format!(
+                "the declared object size does not match the parts' total of {} bytes",
+                whole.size
+            )));
+        }
+        let checksum = checksum_of(&uploading, &taken)?;
+        check_declared(request.checksum.as_ref(), checksum.as_ref())?;
+
+        let object_id = uploading.envelope.object_id();
+        let attributes =
+            Attributes::new(object_id, whole.parts, whole.etag, Some(whole.crc64), ObjectKind::Multipart)?;
+        let digests = digests_of_multipart(checksum.as_ref(), &taken_checksums(&taken));
+        let manifest = self.keys.seal_manifest(
+            &attributes,
+            data_key.as_ref().map(|key| (&digests, key)),
+            &uploading.envelope,
+        )?;
+        let summary = self.keys.seal_summary(&uploading.at.object, &Summary::of(&attributes, manifest.len())?)?;
+        let completion = Completion {
+            parts: taken.into_iter().map(|part| (part.number, part.tag)).collect(),
+            manifest: manifest.freeze(),
+            metadata: uploading.stored.metadata,
+            commit: Commit { summary, precondition },
+        };
+        let stored = self.store.complete(&uploading.at, completion).await?;
+        Ok(Written {
+            etag: attributes.etag().to_owned(),
+            version: stored.version,
+            modified: stored.modified,
+            sse: self.keys.status(
+                &uploading.envelope,
+                request.customer_key.as_ref().map(CustomerKey::md5),
+                false,
+            )?,
+            checksum,
+            size: whole.size,
+        })
+    }
+
+    /// The data key for the digests of the manifest. S3 does not ask for the customer key at completion unless the
+    /// upload has a checksum; without it the manifest goes without digests.
+    async fn completion_key(
+        &self,
+        caller: &Caller,
+        uploading: &Uploading,
+        customer: Option<&CustomerKey>,
+    ) -> Result<Option<DataKey>, Error> {
+        match (uploading.envelope.mode(), customer) {
+            (SseMode::Customer, None) if uploading.state.checksum.is_none() => Ok(None),
+            _ => self.upload_key(caller, uploading, customer).await.map(Some),
+        }
+    }
+
+    async fn taken_parts(
+        &self,
+        uploading: &Uploading,
+        named: &[NamedPart],
+        data_key: Option<&DataKey>,
+    ) -> Result<Vec<Taken>, Error> {
+        let mut wanted: BTreeMap<PartNumber, &NamedPart> = named.iter().map(|part| (part.number, part)).collect();
+        let mut taken = Vec::with_capacity(wanted.len());
+        let mut after = None;
+        while !wanted.is_empty() {
+            let page = self.store.parts(&uploading.at, after, PAGE).await?;
+            after = page.parts.last().map(|part| part.number);
+            for stored in page.parts {
+                if let Some(named) = wanted.remove(&stored.number) {
+                    taken.push(self.take_part(uploading, named, stored, data_key)?);
+                }
+            }
+            if !page.truncated {
+                break;
+            }
+        }
+        match wanted.keys().next() {
+            Some(missing) => Err(Error::InvalidPart(*missing)),
+            None => Ok(taken),
+        }
+    }
+
+    fn take_part(
+        &self,
+        uploading: &Uploading,
+        named: &NamedPart,
+        stored: StoredPart,
+        data_key: Option<&DataKey>,
+    ) -> Result<Taken, Error> {
+        let record = self.open_part_record(&uploading.at, stored.number, &stored.record)?;
+        if !record.etag.eq_ignore_ascii_case(&named.etag) {
+            return Err(Error::InvalidPart(stored.number));
+        }
+        let checksum = match data_key {
+            Some(data_key) => record.checksum(&uploading.at, data_key)?,
+            None => None,
+        };
+        if named.checksum.is_some() && named.checksum != checksum {
+            return Err(Error::InvalidPart(stored.number));
+        }
+        Ok(Taken { number: stored.number, tag: stored.tag, record, checksum })
+    }
+}
+
+fn check_order(parts: &[NamedPart]) -> Result<(), Error> {
+    if parts.is_empty() {
+        return Err(Error::InvalidArgument("at least one part must be named".to_owned()));
+    }
+    if parts.windows(2).all(|pair| matches!(pair, [left, right] if left.number < right.number)) {
+        Ok(())
+    } else {
+        Err(Error::InvalidPartOrder)
+    }
+}
+
+fn whole_of(taken: &[Taken]) -> Result<Whole, Error> {
+    let mut whole = Whole { parts: Vec::with_capacity(taken.len()), size: 0, etag: String::new(), crc64: 0 };
+    let mut etags = Vec::with_capacity(taken.len());
+    for (index, part) in taken.iter().enumerate() {
+        let size = part.record.part.plain_len();
+        if size < MIN_PART && index + 1 < taken.len() {
+            return Err(Error::PartTooSmall { number: part.number, size, minimum: MIN_PART });
+        }
+        whole.crc64 =
+            if index == 0 { part.record.crc64 } else { combine_crc64(whole.crc64, part.record.crc64, size) };
+        whole.size = whole.size.saturating_add(size);
+        whole.parts.push(part.record.part.clone());
+        etags.push(part.record.etag_bits()?);
+    }
+    if whole.size > MAX_OBJECT {
+        return Err(Error::TooLarge { maximum: MAX_OBJECT });
+    }
+    whole.etag = multipart_etag(&etags);
+    Ok(whole)
+}
+
+/// The object's checksum, of the kind that the upload was created with.
+fn checksum_of(uploading: &Uploading, taken: &[Taken]) -> Result<Option<Checksum>, Error> {
+    let Some((algorithm, kind)) = uploading.state.checksum else { return Ok(None) };
+    let parts = taken
+        .iter()
+        .map(|part| match &part.checksum {
+            Some((have, value)) if *have == algorithm => Ok((value.clone(), part.record.part.plain_len())),
+            _ => Err(Error::InvalidPart(part.number)),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(combine_parts(algorithm, kind, &parts)))
+}
+
+fn check_declared(
+    declared: Option<&(ChecksumAlgorithm, Vec<u8>)>,
+    computed: Option<&Checksum>,
+) -> Result<(), Error> {
+    match (declared, computed) {
+        (None, _) => Ok(()),
+        (Some((algorithm, value)), Some(have)) if have.algorithm == *algorithm && have.value == *value => Ok(()),
+        (Some((algorithm, _)), _) => Err(Error::BadDigest(algorithm.header())),
+    }
+}
+
+fn taken_checksums(taken: &[Taken]) -> Vec<(ChecksumAlgorithm, Vec<u8>)> {
+    taken.iter().filter_map(|part| part.checksum.clone()).collect()
+}

@@ -1,0 +1,163 @@
+//! CopyObject: the body is shared and only the data key wrapped anew, wherever the copy's ETag and checksums allow it.
+
+use crate::identity::{Action, Caller};
+use crate::kms::DataKey;
+use crate::sse::{SseChoice, SseMode};
+use crate::store::{self, Commit, CopyPlan, Metadata, OpenObject, Precondition};
+use crate::types::ObjectAt;
+
+use super::bucket::default_encryption;
+use super::opened::{Looked, check_customer_key};
+use super::put::{ObjectWrite, check_metadata, customer_md5, opaque_etag};
+use super::records::checksums_of;
+use super::transfer::Intake;
+use super::{
+    Checksum, CopyRequest, CopySource, DeclaredDigests, Error, Gateway, MetadataDirective, ObjectHeaders, Written,
+    principal,
+};
+
+/// A source that the caller may read, opened, with its data key.
+pub(super) struct OpenedSource {
+    pub(super) looked: Looked,
+    pub(super) open: Box<dyn OpenObject>,
+    pub(super) data_key: DataKey,
+}
+
+/// A copy whose key and conditions are settled.
+struct Copying {
+    at: ObjectAt,
+    headers: ObjectHeaders,
+    choice: SseChoice,
+    precondition: Precondition,
+}
+
+impl Gateway {
+    /// Copies an object, within a bucket or between buckets.
+    ///
+    /// # Errors
+    /// As reading the source and writing the target; [`Error::CopyOntoItself`] when nothing would change.
+    pub async fn copy_object(&self, caller: &Caller, request: CopyRequest) -> Result<Written, Error> {
+        let onto_itself = request.source.at == request.at && request.source.version.is_none();
+        if onto_itself && request.metadata == MetadataDirective::Copy && request.sse.is_none() {
+            return Err(Error::CopyOntoItself);
+        }
+        let bucket = self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        let source = self.open_source(caller, &request.source).await?;
+        let headers = match request.metadata {
+            MetadataDirective::Copy => source.looked.headers(),
+            MetadataDirective::Replace(headers) => headers,
+        };
+        check_metadata(&headers)?;
+        let copying = Copying {
+            precondition: self.precondition(&request.at, &request.conditions).await?,
+            choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref()),
+            at: request.at,
+            headers,
+        };
+        let checksums = self.source_checksums(&source).await?;
+        let has_checksum = request.checksum.is_none_or(|wanted| checksums.iter().any(|one| one.algorithm == wanted));
+        if has_checksum
+            && shares_body(source.looked.envelope.mode(), &copying.choice)
+            && let Some(written) = self.copy_sharing(caller, &request.source, &source, &copying, &checksums).await?
+        {
+            return Ok(written);
+        }
+        let compute = request.checksum.or(checksums.first().map(|one| one.algorithm));
+        self.copy_sealing_anew(caller, source, copying, compute).await
+    }
+
+    /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
+    pub(super) async fn open_source(&self, caller: &Caller, source: &CopySource) -> Result<OpenedSource, Error> {
+        self.bucket_for(caller, &source.at.bucket, Action::ReadObject).await?;
+        let (looked, open) = self.open(&source.at, source.version.as_ref()).await?;
+        let customer = source.customer_key.as_ref();
+        check_customer_key(&looked.envelope, customer)?;
+        source.conditions.judge_copy_source(&looked.etag(), looked.object.modified)?;
+        let data_key = self.data_key(&principal(caller)?, &source.at, &looked.envelope, customer).await?;
+        Ok(OpenedSource { looked, open, data_key })
+    }
+
+    async fn source_checksums(&self, source: &OpenedSource) -> Result<Vec<Checksum>, Error> {
+        let tail = self.manifest(&source.looked, source.open.as_ref()).await?;
+        let digests = self
+            .keys
+            .open_digests(&tail, source.looked.object.len, &source.data_key)
+            .map_err(Error::Integrity)?;
+        Ok(digests.as_ref().map(checksums_of).unwrap_or_default())
+    }
+
+    /// The same ciphertext under a new wrap: O(1) in the size of the body. `None` when the source was replaced
+    /// meanwhile: what was opened can still be read, but no longer shared.
+    async fn copy_sharing(
+        &self,
+        caller: &Caller,
+        named: &CopySource,
+        source: &OpenedSource,
+        copying: &Copying,
+        checksums: &[Checksum],
+    ) -> Result<Option<Written>, Error> {
+        let OpenedSource { looked, data_key, .. } = source;
+        let at = &copying.at;
+        let mut envelope =
+            self.keys.rewrap(&principal(caller)?, data_key, &looked.envelope, &copying.choice, at).await?;
+        if looked.envelope.mode() == SseMode::S3 && envelope.mode() != SseMode::S3 {
+            // The source's ETag is the MD5 of its plaintext; under a CMK or a customer key no such fingerprint shows.
+            envelope.set_etag(Some(opaque_etag()?));
+        }
+        let ObjectHeaders { system, user } = copying.headers.clone();
+        let mut metadata = Metadata { system, user, ..Metadata::default() };
+        self.keys.bind(at, &mut metadata, &envelope)?;
+        let plan = CopyPlan {
+            source: (named.at.clone(), named.version.clone(), looked.object.tag.clone()),
+            target: at.clone(),
+            metadata,
+            commit: Commit {
+                summary: self.keys.seal_summary(at, &looked.summary)?,
+                precondition: copying.precondition.clone(),
+            },
+        };
+        let stored = match self.store.copy(plan).await {
+            Err(store::Error::Changed | store::Error::NoSuchObject) => return Ok(None),
+            copied => copied?,
+        };
+        Ok(Some(Written {
+            etag: envelope.etag().unwrap_or_else(|| looked.summary.etag()).to_owned(),
+            version: stored.version,
+            modified: stored.modified,
+            sse: self.keys.status(&envelope, customer_md5(&copying.choice), true)?,
+            checksum: checksums.first().cloned(),
+            size: looked.summary.plain_len(),
+        }))
+    }
+
+    /// Opens the source and seals it anew, as a stream: where the copy's ETag must be an MD5 that the source has not,
+    /// or a checksum is asked for that the source has not.
+    async fn copy_sealing_anew(
+        &self,
+        caller: &Caller,
+        source: OpenedSource,
+        copying: Copying,
+        compute: Option<super::ChecksumAlgorithm>,
+    ) -> Result<Written, Error> {
+        let OpenedSource { looked, open, data_key } = source;
+        let plain = self.plaintext(&looked, open.as_ref(), &data_key, None).await?;
+        let body = Intake { stream: plain, len: looked.summary.plain_len(), trailers: None };
+        let write = ObjectWrite {
+            at: copying.at,
+            headers: copying.headers,
+            choice: copying.choice,
+            digests: DeclaredDigests { compute, ..DeclaredDigests::default() },
+            precondition: copying.precondition,
+        };
+        self.write_object(caller, write, body).await
+    }
+}
+
+/// Whether the copy can have the source's body. Not when it goes to SSE-S3 from another mode: an SSE-S3 object's ETag
+/// is the MD5 of its plaintext, and the source's manifest has none.
+fn shares_body(from: SseMode, to: &SseChoice) -> bool {
+    match (from, to) {
+        (SseMode::S3, _) | (SseMode::Kms | SseMode::Customer, SseChoice::Kms { .. } | SseChoice::Customer(_)) => true,
+        (SseMode::Kms | SseMode::Customer, SseChoice::S3) => false,
+    }
+}

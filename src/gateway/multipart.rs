@@ -1,0 +1,230 @@
+//! Multipart uploads: create, parts (uploaded or copied), complete, abort, list.
+
+use bytes::Bytes;
+
+use crate::identity::{Action, Caller};
+use crate::kms::DataKey;
+use crate::sse::{CustomerKey, Envelope, PartSealer, SseChoice, SseMode};
+use crate::store::{Metadata, StoredUpload, UploadAt};
+use crate::types::{ObjectAt, PartNumber, UploadId};
+
+use super::bucket::default_encryption;
+use super::digest::Digester;
+use super::put::{check_metadata, check_size, customer_md5, etag_of};
+use super::records::{PartDigests, PartRecord, UploadState};
+use super::transfer::{Intake, Sealed, seal_into};
+use super::{
+    Checksum, ChecksumKind, CreateUploadRequest, DeclaredDigests, Error, Gateway, ListPartsRequest, PartCopyRequest,
+    PartInfo, PartList, PartRequest, PartWritten, UploadCreated, principal,
+};
+
+/// An upload in progress whose metadata and state have been verified.
+pub(super) struct Uploading {
+    pub(super) at: UploadAt,
+    pub(super) stored: StoredUpload,
+    pub(super) envelope: Envelope,
+    pub(super) state: UploadState,
+}
+
+impl Gateway {
+    /// Starts a multipart upload: chooses the key and wraps the data key that all parts share.
+    ///
+    /// # Errors
+    /// As writing an object.
+    pub async fn create_upload(&self, caller: &Caller, request: CreateUploadRequest) -> Result<UploadCreated, Error> {
+        let bucket = self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        check_metadata(&request.headers)?;
+        let choice = SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref());
+        let (envelope, _) = self.keys.create(&principal(caller)?, &choice, &request.at).await?;
+        let mut metadata =
+            Metadata { system: request.headers.system, user: request.headers.user, ..Metadata::default() };
+        self.keys.bind(&request.at, &mut metadata, &envelope)?;
+
+        let id = UploadId::from_bits(crate::types::random()?);
+        let at = UploadAt { object: request.at, id: id.clone() };
+        let state = self.seal_upload_state(&at, &UploadState { checksum: request.checksum })?;
+        self.store.create_upload(&at, metadata, state).await?;
+        let sse = self.keys.status(&envelope, customer_md5(&choice), true)?;
+        Ok(UploadCreated { id, sse, checksum: request.checksum })
+    }
+
+    /// Writes a part. A second attempt of the same number replaces the first.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`], [`Error::UploadKeyRequired`], [`Error::UploadKeyMismatch`], the body's errors.
+    pub async fn put_part(&self, caller: &Caller, request: PartRequest) -> Result<PartWritten, Error> {
+        self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        let uploading = self.uploading(request.at, request.upload).await?;
+        let data_key = self.upload_key(caller, &uploading, request.customer_key.as_ref()).await?;
+        let digests = with_upload_checksum(request.digests, &uploading.state)?;
+        let part = PartWrite { number: request.number, digests, customer: request.customer_key };
+        self.write_part(&uploading, &data_key, part, request.body.into()).await
+    }
+
+    /// Writes a part from an object or a range of one.
+    ///
+    /// # Errors
+    /// As reading the source and writing a part; [`Error::InvalidRange`] when the range is not inside the source.
+    pub async fn copy_part(&self, caller: &Caller, request: PartCopyRequest) -> Result<PartWritten, Error> {
+        self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        let uploading = self.uploading(request.at, request.upload).await?;
+        let source = self.open_source(caller, &request.source).await?;
+        let size = source.looked.summary.plain_len();
+        let range = match request.range {
+            // Unlike a GET's, this range is not clipped: S3 refuses one that ends outside the source.
+            Some((first, last)) if first <= last && last < size => Some((first, last - first + 1)),
+            Some(_) => return Err(Error::InvalidRange { len: size }),
+            None => None,
+        };
+        let data_key = self.upload_key(caller, &uploading, request.customer_key.as_ref()).await?;
+        let stream = self.plaintext(&source.looked, source.open.as_ref(), &source.data_key, range).await?;
+        let body = Intake { stream, len: range.map_or(size, |(_, len)| len), trailers: None };
+        let digests = with_upload_checksum(DeclaredDigests::default(), &uploading.state)?;
+        let part = PartWrite { number: request.number, digests, customer: request.customer_key };
+        self.write_part(&uploading, &data_key, part, body).await
+    }
+
+    async fn write_part(
+        &self,
+        uploading: &Uploading,
+        data_key: &DataKey,
+        part: PartWrite,
+        body: Intake,
+    ) -> Result<PartWritten, Error> {
+        check_size(body.len)?;
+        let md5_etag = uploading.envelope.mode() == SseMode::S3;
+        let sealer = PartSealer::new(data_key, part.number)?;
+        let mut writer = self.store.put_part(&uploading.at, part.number).await?;
+        let sealed = seal_into(body, sealer, Digester::new(part.digests, md5_etag), &mut writer).await?;
+        let Sealed { part: sealed, digests, rest } = sealed;
+        writer.write(rest.freeze()).await?;
+        let etag = etag_of(&digests, md5_etag)?;
+        let record = PartRecord {
+            part: sealed,
+            etag: etag.clone(),
+            crc64: digests.crc64,
+            digests: PartDigests { checksum: digests.checksum.clone() }.seal(&uploading.at, data_key)?,
+        };
+        let stored = writer.commit(self.seal_part_record(&uploading.at, part.number, &record)?).await?;
+        Ok(PartWritten {
+            etag,
+            modified: stored.modified,
+            sse: self.keys.status(&uploading.envelope, part.customer.as_ref().map(CustomerKey::md5), false)?,
+            checksum: digests.into_checksum(ChecksumKind::FullObject),
+        })
+    }
+
+    /// Ends an upload and discards its parts.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`].
+    pub async fn abort_upload(&self, caller: &Caller, at: &ObjectAt, upload: &UploadId) -> Result<(), Error> {
+        self.bucket_for(caller, &at.bucket, Action::AbortUpload).await?;
+        Ok(self.store.abort(&UploadAt { object: at.clone(), id: upload.clone() }).await?)
+    }
+
+    /// A page of an upload's parts.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`].
+    pub async fn list_parts(&self, caller: &Caller, request: ListPartsRequest) -> Result<PartList, Error> {
+        let bucket = self.bucket_for(caller, &request.at.bucket, Action::ListParts).await?;
+        let uploading = self.uploading(request.at, request.upload).await?;
+        let page = self.store.parts(&uploading.at, request.after, request.limit).await?;
+        // Checksums are sealed under the data key. The service's own key opens it here; a CMK is not used to list.
+        let data_key = match uploading.envelope.mode() {
+            SseMode::S3 => {
+                Some(self.data_key(&principal(caller)?, &uploading.at.object, &uploading.envelope, None).await?)
+            }
+            SseMode::Kms | SseMode::Customer => None,
+        };
+        let mut parts = Vec::with_capacity(page.parts.len());
+        for stored in page.parts {
+            let record = self.open_part_record(&uploading.at, stored.number, &stored.record)?;
+            let checksum = match &data_key {
+                Some(data_key) => record.checksum(&uploading.at, data_key)?,
+                None => None,
+            };
+            parts.push(PartInfo {
+                number: stored.number,
+                size: record.part.plain_len(),
+                etag: record.etag,
+                modified: stored.modified,
+                checksum: checksum.map(|(algorithm, value)| Checksum {
+                    algorithm,
+                    kind: ChecksumKind::FullObject,
+                    value,
+                }),
+            });
+        }
+        let truncated = page.truncated;
+        Ok(PartList { parts, truncated, owner: bucket.owner, checksum: uploading.state.checksum })
+    }
+
+    /// The upload, verified to be what this gateway made.
+    pub(super) async fn uploading(&self, object: ObjectAt, id: UploadId) -> Result<Uploading, Error> {
+        let at = UploadAt { object, id };
+        let stored = self.store.upload(&at).await?;
+        let envelope = self.keys.verify(&at.object, &stored.metadata).map_err(Error::Integrity)?;
+        let state = self.open_upload_state(&at, &stored.state)?;
+        Ok(Uploading { at, stored, envelope, state })
+    }
+
+    /// The data key of the upload, as the caller. A customer key must be the one that the upload was created with.
+    pub(super) async fn upload_key(
+        &self,
+        caller: &Caller,
+        uploading: &Uploading,
+        customer: Option<&CustomerKey>,
+    ) -> Result<DataKey, Error> {
+        match (uploading.envelope.mode(), customer) {
+            (SseMode::Customer, None) => return Err(Error::UploadKeyRequired),
+            (SseMode::S3 | SseMode::Kms, Some(_)) => return Err(Error::UploadKeyMismatch),
+            (SseMode::Customer, Some(_)) | (SseMode::S3 | SseMode::Kms, None) => {}
+        }
+        let key = self.data_key(&principal(caller)?, &uploading.at.object, &uploading.envelope, customer).await;
+        key.map_err(|error| if matches!(error, Error::CustomerKeyWrong) { Error::UploadKeyMismatch } else { error })
+    }
+
+    fn seal_upload_state(&self, at: &UploadAt, state: &UploadState) -> Result<Bytes, Error> {
+        state.seal(at, self.keys.attribute_key())
+    }
+
+    fn open_upload_state(&self, at: &UploadAt, sealed: &[u8]) -> Result<UploadState, Error> {
+        UploadState::open(at, sealed, self.keys.attribute_key())
+    }
+
+    fn seal_part_record(&self, at: &UploadAt, number: PartNumber, record: &PartRecord) -> Result<Bytes, Error> {
+        record.seal(at, number, self.keys.attribute_key())
+    }
+
+    pub(super) fn open_part_record(
+        &self,
+        at: &UploadAt,
+        number: PartNumber,
+        sealed: &[u8],
+    ) -> Result<PartRecord, Error> {
+        PartRecord::open(at, number, sealed, self.keys.attribute_key())
+    }
+}
+
+/// A part to be written.
+struct PartWrite {
+    number: PartNumber,
+    digests: DeclaredDigests,
+    customer: Option<CustomerKey>,
+}
+
+/// A part of an upload that was created with a checksum algorithm has a checksum of that algorithm, declared or not.
+fn with_upload_checksum(mut digests: DeclaredDigests, state: &UploadState) -> Result<DeclaredDigests, Error> {
+    let Some((wanted, _)) = state.checksum else { return Ok(digests) };
+    let declared = digests.checksum.as_ref().map(|(algorithm, _)| *algorithm).or(digests.trailing);
+    if declared.is_some_and(|declared| declared != wanted) {
+        return Err(Error::InvalidArgument(format!(
+            "the upload was created with {}, which its parts must use",
+            wanted.header()
+        )));
+    }
+    digests.compute = Some(wanted);
+    Ok(digests)
+}

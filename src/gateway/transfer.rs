@@ -1,0 +1,128 @@
+//! The two pumps: plaintext → segments → store, and store → segments → plaintext. Memory is a few segments each.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::sse::{BodyOpener, PartSealer, SealedPart};
+use crate::store::{self, CipherStream, ObjectWriter, PartWriter};
+
+use super::digest::{Computed, Digester};
+use super::{BodyError, Error, PlainBody, PlainOut, TrailerSlot};
+
+/// Ciphertext is handed to the store in batches of about this many bytes: four segments, so that a thread hop or an
+/// upstream frame is paid once per batch and not per segment (limits.md §2).
+const BATCH: usize = 256 << 10;
+
+/// Where ciphertext goes: an object or a part.
+pub(super) trait Sink {
+    /// Takes the next bytes.
+    async fn take(&mut self, chunk: Bytes) -> Result<(), store::Error>;
+}
+
+impl Sink for Box<dyn ObjectWriter> {
+    async fn take(&mut self, chunk: Bytes) -> Result<(), store::Error> {
+        self.write(chunk).await
+    }
+}
+
+impl Sink for Box<dyn PartWriter> {
+    async fn take(&mut self, chunk: Bytes) -> Result<(), store::Error> {
+        self.write(chunk).await
+    }
+}
+
+/// Plaintext on its way in: from a client, or from another object.
+pub(super) struct Intake {
+    pub(super) stream: PlainOut,
+    pub(super) len: u64,
+    pub(super) trailers: Option<TrailerSlot>,
+}
+
+impl From<PlainBody> for Intake {
+    fn from(body: PlainBody) -> Self {
+        Self { stream: Box::pin(body.stream.map_err(Error::from)), len: body.len, trailers: body.trailers }
+    }
+}
+
+/// What went through the pump: the part as the manifest will pin it, its digests, and the last bytes of ciphertext,
+/// which the caller hands on (an object's manifest follows in the same batch).
+pub(super) struct Sealed {
+    pub(super) part: SealedPart,
+    pub(super) digests: Computed,
+    pub(super) rest: BytesMut,
+}
+
+/// Seals a body into a sink. Nothing is committed here: the caller commits after this has returned `Ok`, which it does
+/// only when the body ended well, with its declared length and every declared digest.
+pub(super) async fn seal_into(
+    mut body: Intake,
+    mut sealer: PartSealer,
+    mut digester: Digester,
+    sink: &mut impl Sink,
+) -> Result<Sealed, Error> {
+    let expected = usize::try_from(body.len).unwrap_or(usize::MAX);
+    let mut out = BytesMut::with_capacity(expected.saturating_add(1024).min(BATCH + (96 << 10)));
+    let mut received = 0u64;
+    while let Some(chunk) = body.stream.next().await {
+        let chunk = chunk?;
+        received = received.saturating_add(chunk.len() as u64);
+        if received > body.len {
+            return Err(BodyError::TooLong.into());
+        }
+        digester.update(&chunk);
+        sealer.push(&chunk, &mut out)?;
+        if out.len() >= BATCH {
+            sink.take(out.split().freeze()).await?;
+            out.reserve(BATCH + (96 << 10));
+        }
+    }
+    if received != body.len {
+        return Err(BodyError::Incomplete.into());
+    }
+    let digests = digester.finish(body.trailers.as_ref())?;
+    let part = sealer.finish(&mut out)?;
+    Ok(Sealed { part, digests, rest: out })
+}
+
+struct Opening {
+    cipher: CipherStream,
+    opener: BodyOpener,
+    ready: VecDeque<Bytes>,
+    ended: bool,
+}
+
+impl Opening {
+    /// The next plaintext. The last chunk is held back until the whole read has verified: once a client has the
+    /// declared number of bytes it takes the answer as complete, so an error after that would come too late.
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        while !self.ended && self.ready.len() < 2 {
+            match self.cipher.next().await {
+                Some(chunk) => {
+                    self.opener.push(chunk?).map_err(Error::Integrity)?;
+                    while let Some(plain) = self.opener.next().map_err(Error::Integrity)? {
+                        self.ready.push_back(plain);
+                    }
+                }
+                None => {
+                    self.opener.finish().map_err(Error::Integrity)?;
+                    self.ended = true;
+                }
+            }
+        }
+        Ok(self.ready.pop_front())
+    }
+}
+
+/// Opens ciphertext as plaintext. The first chunk is opened before this returns, so that an object whose beginning
+/// does not verify is an error answer and not a cut connection.
+pub(super) async fn open_from(cipher: CipherStream, opener: BodyOpener) -> Result<PlainOut, Error> {
+    let mut opening = Opening { cipher, opener, ready: VecDeque::new(), ended: false };
+    let first = opening.next().await?;
+    let start = futures::stream::iter(first.map(Ok));
+    let rest = futures::stream::try_unfold(opening, |mut opening| async move {
+        Ok(opening.next().await?.map(|plain| (plain, opening)))
+    });
+    Ok(Box::pin(start.chain(rest)))
+}
