@@ -156,6 +156,13 @@ fn trailing_value(algorithm: ChecksumAlgorithm, trailers: Option<&TrailerSlot>) 
         .ok_or(Error::InvalidDigest(algorithm.header()))
 }
 
+impl Computed {
+    /// The checksum, as answers say it.
+    pub(super) fn into_checksum(self) -> Option<Checksum> {
+        self.checksum.map(|(algorithm, value)| Checksum { algorithm, kind: ChecksumKind::FullObject, value })
+    }
+}
+
 /// CRC-64/ECMA of two adjacent pieces from their own.
 pub(super) fn combine_crc64(left: u64, right: u64, right_len: u64) -> u64 {
     crc_fast::checksum_combine(CrcAlgorithm::Crc64Xz, left, right, right_len)

@@ -103,14 +103,14 @@ impl Gateway {
             part: sealed,
             etag: etag.clone(),
             crc64: digests.crc64,
-            digests: PartDigests { checksum: digests.checksum.clone() }.seal(&uploading.at, data_key)?,
+            digests: PartDigests { checksum: digests.checksum.clone() }.seal(&uploading.at, part.number, data_key)?,
         };
         let stored = writer.commit(self.seal_part_record(&uploading.at, part.number, &record)?).await?;
         Ok(PartWritten {
             etag,
             modified: stored.modified,
             sse: self.keys.status(&uploading.envelope, part.customer.as_ref().map(CustomerKey::md5), false)?,
-            checksum: digests.into_checksum(ChecksumKind::FullObject),
+            checksum: digests.into_checksum(),
         })
     }
 

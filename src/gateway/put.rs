@@ -74,7 +74,7 @@ impl Gateway {
             version: stored.version,
             modified: stored.modified,
             sse: self.keys.status(&envelope, customer_md5(&choice), true)?,
-            checksum: digests.into_checksum(ChecksumKind::FullObject),
+            checksum: digests.into_checksum(),
             size,
         })
     }
