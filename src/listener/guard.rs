@@ -22,16 +22,21 @@ pub(super) struct Shared {
     pub(super) reset: AtomicBool,
 }
 
+/// What ends a malformed head: a NUL, which no head may contain, and an empty line, without which hyper would not parse.
+const SPOILER: &[u8] = b"\0\r\n\r\n";
+
 /// A stream that refuses malformed framing and standstill.
 ///
-/// A malformed head is shown to hyper as far as it is harmless and then continued by a NUL, which no head may contain:
-/// hyper answers 400, closes, and never sees what followed. A malformed body fails the read.
+/// A malformed head is shown to hyper as far as it is harmless and then ended by [`SPOILER`]: hyper answers 400, closes,
+/// and never sees what followed. A malformed body fails the read.
 #[derive(Debug)]
 pub(super) struct GuardedIo<T> {
     io: T,
     framing: Framing,
     shared: Arc<Shared>,
     refused: Option<&'static str>,
+    /// What hyper has yet to be shown of the spoiler.
+    spoiler: &'static [u8],
     reading: Standstill,
     writing: Standstill,
 }
@@ -44,6 +49,7 @@ impl<T> GuardedIo<T> {
             framing: Framing::new(),
             shared,
             refused: None,
+            spoiler: &[],
             reading: Standstill::new(idle),
             writing: Standstill::new(idle),
         }
@@ -78,18 +84,29 @@ impl<T> GuardedIo<T> {
         self.refused = Some(refusal.why.reason());
         buf.set_filled(start + refusal.passed);
         if !self.framing.in_body() {
-            // There is room: at least one byte was taken away.
-            buf.put_slice(b"\0");
+            self.spoiler = SPOILER;
+            self.spoil(buf);
         } else if refusal.passed == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, refusal.why.reason()));
         }
         Ok(())
+    }
+
+    /// Shows as much of the spoiler as there is room for; after a refusal there is room for a byte at least.
+    fn spoil(&mut self, buf: &mut ReadBuf<'_>) {
+        let (now, later) = self.spoiler.split_at(self.spoiler.len().min(buf.remaining()));
+        buf.put_slice(now);
+        self.spoiler = later;
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.spoiler.is_empty() {
+            this.spoil(buf);
+            return Poll::Ready(Ok(()));
+        }
         if let Some(reason) = this.refused {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason)));
         }

@@ -114,7 +114,7 @@ impl Drop for Record {
             request_id = %self.id,
             peer = %self.peer,
             method = %self.method,
-            path = ?self.path,
+            path = %self.path.escape_debug(),
             status = self.status.map_or(0, |status| status.as_u16()),
             bytes_in = received,
             bytes_out = self.sent,
