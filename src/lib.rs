@@ -12,8 +12,12 @@
 //! `ARCHITECTURE.md` has the reasons, `src/sse/FORMAT.md` the bytes.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod gateway;
 pub mod kms;
+pub mod listener;
+pub mod logging;
+pub mod metrics;
 pub mod sse;
 pub mod store;
 pub mod types;

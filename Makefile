@@ -1,0 +1,61 @@
+# The tasks of this repository. `make run` and `make test` set up what they need by themselves.
+# One build profile (release) for everything, so that RocksDB is compiled once, outside the working tree.
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/sealgate/target
+# RocksDB's bindings are generated with libclang, which does not know where gcc keeps stddef.h.
+export BINDGEN_EXTRA_CLANG_ARGS ?= -I$(shell gcc -print-file-name=include)
+
+CARGO ?= cargo
+VENV := $(HOME)/.cache/sealgate/venv
+BIN := $(CARGO_TARGET_DIR)/release/sealgate
+# Arguments for `sealgate serve`: make run ARGS="--listen 127.0.0.1:9100"
+ARGS ?=
+
+.PHONY: help setup build run test check fmt fmt-check lint doc bench deny
+
+help:
+	@echo "make run    build, make a credential if there is none, and serve on 127.0.0.1:9000"
+	@echo "make test   unit, property and client tests"
+	@echo "make check  format, lints, tests, documentation, clean tree (as CI does)"
+	@echo "make fmt | bench | deny"
+
+setup:
+	@.ci/setup --clients
+
+build:
+	@.ci/setup
+	$(CARGO) build --release --locked --bin sealgate
+
+run: build
+	@deploy/run-local "$(BIN)" $(ARGS)
+
+test: setup
+	$(CARGO) test --release --locked
+	@if [ -d tests/clients ]; then \
+		$(CARGO) build --release --locked --bin sealgate && \
+		SEALGATE_BIN="$(BIN)" PATH="$(VENV)/bin:$$PATH" \
+			"$(VENV)/bin/pytest" -q -n 2 -p no:cacheprovider tests/clients; \
+	fi
+
+check:
+	@.ci/run
+
+fmt:
+	$(CARGO) fmt
+
+fmt-check:
+	$(CARGO) fmt --check
+
+lint:
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib
+
+bench:
+	$(CARGO) bench --locked
+
+# Not part of `check`: installing cargo-deny takes about 11 minutes on two cores.
+deny:
+	@command -v cargo-deny >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check bans licenses sources

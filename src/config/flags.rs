@@ -1,0 +1,130 @@
+//! The command line's share of the configuration. Values are kept as text; [`super::setting`] reads them.
+
+use std::path::PathBuf;
+
+use super::layer::{Layer, Raw, Source};
+
+/// The flags of `sealgate serve`.
+///
+/// There is no flag for a secret: a command line can be read by every process of the machine. A secret comes from
+/// `SEALGATE_SECRET_ACCESS_KEY`, from the configuration file, or from the file that `--secret-access-key-file` names.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Flags {
+    /// The TOML file with settings (environment: SEALGATE_CONFIG). Flags beat the file, the file beats the environment.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address and port for S3 and OSS clients [default: 127.0.0.1:9000].
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Address and port for health checks and metrics [default: 127.0.0.1:9001].
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<String>,
+    /// Directory that holds objects and keys [default: ./sealgate-data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// File with the embedded keystore's root key [default: made inside the data directory].
+    #[arg(long, value_name = "FILE")]
+    root_key_file: Option<String>,
+    /// Region that signatures must name [default: us-east-1].
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+    /// Domains under which `bucket.domain` addresses a bucket, separated by commas.
+    #[arg(long, value_name = "DOMAINS")]
+    base_domains: Option<String>,
+    /// Access key id of the root user.
+    #[arg(long, value_name = "ID")]
+    access_key_id: Option<String>,
+    /// File with the secret access key of the root user. There is no flag for the secret itself: argv is public.
+    #[arg(long, value_name = "FILE")]
+    secret_access_key_file: Option<String>,
+    /// Accept the outdated signature version 2 [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    allow_sigv2: Option<String>,
+    /// Serve SSE-KMS and SSE-C over plain HTTP to other machines [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    allow_insecure_sse: Option<String>,
+    /// Addresses or blocks of proxies whose X-Forwarded-Proto is believed, separated by commas.
+    #[arg(long, value_name = "BLOCKS")]
+    trusted_proxies: Option<String>,
+    /// PEM file with the TLS certificate chain.
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// PEM file with the TLS private key.
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Log lines as text or json [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// error, warn, info, debug or trace [default: info].
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Longest time for a request's head [default: 30s].
+    #[arg(long, value_name = "DURATION")]
+    header_read_timeout: Option<String>,
+    /// Longest standstill of a body [default: 60s].
+    #[arg(long, value_name = "DURATION")]
+    body_idle_timeout: Option<String>,
+    /// Connections served at once [default: 16384].
+    #[arg(long, value_name = "NUMBER")]
+    max_connections: Option<String>,
+    /// Longest wait for requests in flight after SIGTERM [default: 30s].
+    #[arg(long, value_name = "DURATION")]
+    drain_timeout: Option<String>,
+}
+
+impl Flags {
+    /// What was given on the command line.
+    pub(super) fn layer(&self) -> Layer {
+        // Taken apart whole, so that a new flag which is not passed on does not compile.
+        let Self {
+            config: _,
+            listen,
+            admin_listen,
+            data_dir,
+            root_key_file,
+            region,
+            base_domains,
+            access_key_id,
+            secret_access_key_file,
+            allow_sigv2,
+            allow_insecure_sse,
+            trusted_proxies,
+            tls_cert,
+            tls_key,
+            log_format,
+            log_level,
+            header_read_timeout,
+            body_idle_timeout,
+            max_connections,
+            drain_timeout,
+        } = self;
+        let given = [
+            ("listen", listen),
+            ("admin_listen", admin_listen),
+            ("data_dir", data_dir),
+            ("root_key_file", root_key_file),
+            ("region", region),
+            ("base_domains", base_domains),
+            ("access_key_id", access_key_id),
+            ("secret_access_key_file", secret_access_key_file),
+            ("allow_sigv2", allow_sigv2),
+            ("allow_insecure_sse", allow_insecure_sse),
+            ("trusted_proxies", trusted_proxies),
+            ("tls_cert", tls_cert),
+            ("tls_key", tls_key),
+            ("log_format", log_format),
+            ("log_level", log_level),
+            ("header_read_timeout", header_read_timeout),
+            ("body_idle_timeout", body_idle_timeout),
+            ("max_connections", max_connections),
+            ("drain_timeout", drain_timeout),
+        ];
+        let mut layer = Layer::new(Source::Flag);
+        for (field, value) in given {
+            if let Some(text) = value {
+                layer.set(field, Raw::text(text.clone()));
+            }
+        }
+        layer
+    }
+}

@@ -1,0 +1,250 @@
+//! Precedence, and that every wrong configuration is one line that names its field.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::Parser;
+use proptest::prelude::*;
+use tempfile::NamedTempFile;
+
+use super::layer::FIELDS;
+use super::setting::Setting;
+use super::*;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Loads from arguments, the text of a file and variables.
+fn load(args: &[&str], file: Option<&str>, env: &[(&str, &str)]) -> Result<Config, Error> {
+    let mut flags = Cli::try_parse_from([&["sealgate"], args].concat()).unwrap().flags;
+    let file = file.map(|text| {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    });
+    if let Some(file) = &file {
+        flags.config = Some(file.path().to_owned());
+    }
+    let env: BTreeMap<String, OsString> = env.iter().map(|(k, v)| ((*k).to_owned(), OsString::from(v))).collect();
+    Config::load_with(&flags, |name| env.get(name).cloned())
+}
+
+fn message(args: &[&str], file: Option<&str>, env: &[(&str, &str)]) -> String {
+    load(args, file, env).expect_err("a wrong configuration was accepted").to_string()
+}
+
+#[test]
+fn nothing_given_is_the_default() {
+    assert_eq!(load(&[], None, &[]).unwrap(), Config::default());
+}
+
+#[test]
+fn a_flag_beats_the_file_and_the_file_beats_the_environment() {
+    let env = &[("SEALGATE_LISTEN", "127.0.0.1:1"), ("SEALGATE_REGION", "env"), ("SEALGATE_DATA_DIR", "/env")];
+    let file = Some("listen = \"127.0.0.1:2\"\nregion = \"file\"\n");
+    let config = load(&["--listen", "127.0.0.1:3"], file, env).unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.region, "file");
+    assert_eq!(config.data_dir, PathBuf::from("/env"));
+}
+
+/// For every field: a value that differs from the default, as file text and as flag or variable text.
+fn samples() -> Vec<(&'static str, &'static str, &'static str)> {
+    vec![
+        ("listen", "\"[::1]:80\"", "[::1]:80"),
+        ("admin_listen", "\"0.0.0.0:81\"", "0.0.0.0:81"),
+        ("data_dir", "\"/srv/x\"", "/srv/x"),
+        ("root_key_file", "\"/k\"", "/k"),
+        ("region", "\"eu-west-1\"", "eu-west-1"),
+        ("base_domains", "[\"a.example\", \"B.example\"]", "a.example, B.example"),
+        ("allow_sigv2", "true", "true"),
+        ("allow_insecure_sse", "true", "true"),
+        ("trusted_proxies", "[\"10.0.0.0/8\", \"::1\"]", "10.0.0.0/8,::1"),
+        ("log_format", "\"json\"", "json"),
+        ("log_level", "\"debug\"", "debug"),
+        ("header_read_timeout", "\"5s\"", "5s"),
+        ("body_idle_timeout", "\"2m\"", "2m"),
+        ("max_connections", "7", "7"),
+        ("drain_timeout", "\"500ms\"", "500ms"),
+    ]
+}
+
+#[test]
+fn every_field_has_the_same_name_and_meaning_in_all_three_sources() {
+    for (field, toml, text) in samples() {
+        let from_file = load(&[], Some(&format!("{field} = {toml}")), &[]).unwrap();
+        let variable = format!("SEALGATE_{}", field.to_uppercase());
+        let from_env = load(&[], None, &[(&variable, text)]).unwrap();
+        let from_flag = load(&[&format!("--{}={text}", field.replace('_', "-"))], None, &[]).unwrap();
+        assert_ne!(from_file, Config::default(), "{field}");
+        assert_eq!(from_file, from_env, "{field}");
+        assert_eq!(from_file, from_flag, "{field}");
+    }
+    let covered: Vec<_> = samples().iter().map(|sample| sample.0).collect();
+    let pairs = ["access_key_id", "secret_access_key", "secret_access_key_file", "tls_cert", "tls_key"];
+    assert!(FIELDS.iter().all(|field| covered.contains(field) || pairs.contains(field)));
+}
+
+#[test]
+fn the_example_file_shows_every_field_and_equals_the_default() {
+    let example = include_str!("../../deploy/sealgate.toml");
+    assert_eq!(load(&[], Some(example), &[]).unwrap(), Config::default());
+    let optional =
+        ["root_key_file", "access_key_id", "secret_access_key", "secret_access_key_file", "tls_cert", "tls_key"];
+    for field in FIELDS {
+        let comment = if optional.contains(field) { "# " } else { "" };
+        let start = format!("{comment}{field} = ");
+        assert!(example.lines().any(|line| line.starts_with(&start)), "{field}");
+    }
+}
+
+#[test]
+fn the_example_users_are_valid_once_uncommented() {
+    let mut secret = NamedTempFile::new().unwrap();
+    secret.write_all(b"correct-horse\n").unwrap();
+    let file = format!(
+        "[[users]]\nname = \"alice\"\naccess_key_id = \"AKALICE\"\nsecret_access_key_file = {:?}\n",
+        secret.path()
+    );
+    let config = load(&[], Some(&file), &[]).unwrap();
+    assert_eq!(config.users[0].name.as_str(), "alice");
+    assert_eq!(config.users[0].credential.secret_access_key.expose(), "correct-horse");
+}
+
+#[test]
+fn a_wrong_value_names_its_field_and_its_source() {
+    let bad = [
+        ("listen", "localhost"),
+        ("admin_listen", "9001"),
+        ("region", "US East"),
+        ("base_domains", "ok.example,-bad"),
+        ("access_key_id", "a/b"),
+        ("allow_sigv2", "yes"),
+        ("allow_insecure_sse", "1"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("log_format", "xml"),
+        ("log_level", "loud"),
+        ("header_read_timeout", "30"),
+        ("body_idle_timeout", "0s"),
+        ("max_connections", "0"),
+        ("drain_timeout", "1000h"),
+    ];
+    for (field, text) in bad {
+        let flag = format!("--{}", field.replace('_', "-"));
+        let variable = format!("SEALGATE_{}", field.to_uppercase());
+        let cases = [
+            (message(&[&format!("{flag}={text}")], None, &[]), flag),
+            (message(&[], Some(&format!("{field} = \"{text}\"")), &[]), String::new()),
+            (message(&[], None, &[(&variable, text)]), variable),
+        ];
+        for (message, source) in cases {
+            assert!(message.starts_with(field), "{message}");
+            assert!(message.contains(&source), "{message}");
+            assert!(!message.contains('\n'), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_file_names_its_field_or_line() {
+    let cases = [
+        ("lissten = \"127.0.0.1:1\"", "lissten"),
+        ("listen = 1.5", "listen"),
+        ("listen = [\"127.0.0.1:1\"]", "listen"),
+        ("\nlisten = ", "line 2"),
+        ("listen = \"127.0.0.1:1\"\nadmin_listen = \"127.0.0.1:1\"", "admin_listen"),
+        ("tls_cert = \"/x\"", "tls_key"),
+        ("tls_key = \"/x\"", "tls_cert"),
+        ("access_key_id = \"AKROOT\"", "secret_access_key"),
+        ("secret_access_key = \"12345678\"", "access_key_id"),
+        ("access_key_id = \"AKROOT\"\nsecret_access_key = \"short\"", "secret_access_key"),
+        ("secret_access_key = \"12345678\"\nsecret_access_key_file = \"/x\"", "secret_access_key"),
+        ("access_key_id = \"AKROOT\"\nsecret_access_key_file = \"/does/not/exist\"", "secret_access_key_file"),
+        ("users = 1", "users"),
+        ("[[users]]\naccess_key_id = \"AK1\"\nsecret_access_key = \"12345678\"", "users[0].name"),
+        ("[[users]]\nname = \"a\"\nsecret_access_key = \"12345678\"", "users[0].access_key_id"),
+        ("[[users]]\nname = \"a\"\naccess_key_id = \"AK1\"", "users[0].secret_access_key"),
+        ("[[users]]\nname = \"a\"\nadmin = true", "users[0].admin"),
+        ("[[users]]\nname = \"root\"\naccess_key_id = \"AK1\"\nsecret_access_key = \"12345678\"", "users[0].name"),
+    ];
+    for (file, field) in cases {
+        let message = message(&[], Some(file), &[]);
+        assert!(message.contains(field), "{field}: {message}");
+        assert!(!message.contains('\n'), "{message}");
+    }
+}
+
+#[test]
+fn two_users_cannot_share_an_access_key() {
+    let user =
+        |name| format!("[[users]]\nname = \"{name}\"\naccess_key_id = \"AK1\"\nsecret_access_key = \"12345678\"\n");
+    let message = message(&[], Some(&(user("a") + &user("b"))), &[]);
+    assert!(message.starts_with("users[1].access_key_id"), "{message}");
+}
+
+#[test]
+fn without_a_credential_serving_is_refused_by_name() {
+    let message = Config::default().require_root().unwrap_err().to_string();
+    assert!(message.contains("SEALGATE_ACCESS_KEY_ID") && message.contains("SEALGATE_SECRET_ACCESS_KEY"));
+}
+
+#[test]
+fn the_root_secret_comes_from_the_strongest_source_that_has_one() {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(b"from-the-file\r\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let env = &[("SEALGATE_ACCESS_KEY_ID", "AKROOT"), ("SEALGATE_SECRET_ACCESS_KEY", "from-the-env")];
+    let config = load(&[], None, env).unwrap();
+    assert_eq!(config.require_root().unwrap().secret_access_key.expose(), "from-the-env");
+    let config = load(&["--secret-access-key-file", path], None, env).unwrap();
+    assert_eq!(config.require_root().unwrap().secret_access_key.expose(), "from-the-file");
+}
+
+#[test]
+fn no_flag_takes_a_secret() {
+    assert!(Cli::try_parse_from(["sealgate", "--secret-access-key", "x"]).is_err());
+}
+
+#[test]
+fn secrets_show_in_neither_debug_nor_errors() {
+    let env = &[("SEALGATE_ACCESS_KEY_ID", "AKROOT"), ("SEALGATE_SECRET_ACCESS_KEY", "hidden-hidden")];
+    let config = load(&[], None, env).unwrap();
+    assert!(!format!("{config:?}").contains("hidden"));
+    let env = &[("SEALGATE_ACCESS_KEY_ID", "AKROOT"), ("SEALGATE_SECRET_ACCESS_KEY", "hid den hidden")];
+    assert!(!message(&[], None, env).contains("hid"));
+    let broken = message(&[], Some("secret_access_key = hidden-hidden"), &[]);
+    assert!(!broken.contains("hidden"), "{broken}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let flags = Cli::try_parse_from(["sealgate", "--config", "/does/not/exist.toml"]).unwrap().flags;
+    assert!(Config::load_with(&flags, |_| None).unwrap_err().to_string().contains("/does/not/exist.toml"));
+}
+
+#[test]
+fn blocks_hold_their_addresses_and_no_others() {
+    let block = IpBlock::parse("10.1.0.0/16").unwrap();
+    assert!(block.contains("10.1.255.255".parse().unwrap()));
+    assert!(block.contains("::ffff:10.1.2.3".parse().unwrap()));
+    assert!(!block.contains("10.2.0.0".parse().unwrap()));
+    assert!(!block.contains("::1".parse().unwrap()));
+    assert!(IpBlock::parse("0.0.0.0/0").unwrap().contains("8.8.8.8".parse().unwrap()));
+    assert!(IpBlock::parse("::/0").unwrap().contains("2001:db8::1".parse().unwrap()));
+    for bad in ["", "10.0.0.0/33", "::/129", "x/8", "10.0.0.0/-1"] {
+        assert!(IpBlock::parse(bad).is_err(), "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_parser_panic(text in ".{0,40}") {
+        let _ = IpBlock::parse(&text);
+        let _ = super::setting::DurationText::parse(&text);
+        let _ = super::setting::Domain::parse(&text);
+    }
+}
