@@ -3,6 +3,11 @@
 //! This room knows key ids, wrapped keys and encryption contexts. It must not know objects or buckets: what binds a
 //! data key to an object reaches it as an [`EncryptionContext`].
 
+pub(crate) mod once;
+mod service;
+
+pub use service::{AttributeKey, ServiceKey};
+
 use std::collections::BTreeMap;
 use std::fmt;
 

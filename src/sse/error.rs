@@ -41,6 +41,12 @@ pub enum Error {
     /// The summary does not verify.
     #[error("the summary does not verify")]
     Summary,
+    /// A sealed record (of an upload or a part) does not verify, or was sealed for another purpose or place.
+    #[error("the sealed record does not verify")]
+    Record,
+    /// The caller's encryption context sets a name that the service sets itself (`aws:s3:arn`).
+    #[error("the encryption context may not set {0}")]
+    ContextReserved(&'static str),
     /// The object is SSE-C and no customer key was given.
     #[error("a customer key is required")]
     CustomerKeyRequired,

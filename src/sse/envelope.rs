@@ -1,0 +1,204 @@
+//! The envelope: what must be known, beside the body, to open an object. It travels in the object's metadata as a few
+//! short ASCII fields; [`super::Keyring`] makes, binds and verifies them.
+//!
+//! | field | value |
+//! |---|---|
+//! | `v` | `1` |
+//! | `mode` | `AES256`, `aws:kms` or `SSE-C` |
+//! | `key` | the CMK's ARN (`aws:kms` only) |
+//! | `dk` | the wrapped data key, base64 |
+//! | `ctx` | the caller's encryption context, sealed, base64 (`aws:kms` with a context only) |
+//! | `com` | the commitment to the data key, base64 |
+//! | `id` | the object id, base64 |
+//! | `etag` | the ETag that clients see, where it is not the manifest's |
+//! | `mac` | the metadata MAC, base64 |
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::kms::{AttributeKey, EncryptionContext, KeyArn, WrappedKey};
+
+use super::record::{open_record, seal_record};
+use super::wire::Reader;
+use super::{Commitment, CustomerKey, Error, MAX_ETAG_LEN, ObjectId, SseMode, SseStatus};
+
+/// What an envelope's fields may take, names with prefix and values together: half of what S3 gives user metadata.
+pub const ENVELOPE_BUDGET: usize = 1024;
+
+/// The length of `sealgate-`, which precedes each field's name in an upstream store.
+const PREFIX_LEN: usize = 9;
+
+pub(super) const MAC: &str = "mac";
+pub(super) const VERSION: &str = "v";
+pub(super) const VERSION_1: &str = "1";
+const MODE: &str = "mode";
+const KEY: &str = "key";
+const WRAPPED: &str = "dk";
+const CONTEXT: &str = "ctx";
+const COMMITMENT: &str = "com";
+const OBJECT: &str = "id";
+const ETAG: &str = "etag";
+
+const CONTEXT_PURPOSE: &str = "context";
+
+/// Under which key the data key is wrapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrap {
+    /// Under the service key.
+    S3 {
+        /// The wrapped data key.
+        wrapped: WrappedKey,
+    },
+    /// Under a CMK.
+    Kms {
+        /// The CMK.
+        key: KeyArn,
+        /// The caller's pairs, without the one that the service adds.
+        context: EncryptionContext,
+        /// The wrapped data key.
+        wrapped: WrappedKey,
+    },
+    /// Under a key derived from the client's.
+    Customer {
+        /// The wrapped data key.
+        wrapped: WrappedKey,
+    },
+}
+
+/// What must be known, beside the body and a key, to open an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The wrapped data key and what wrapped it.
+    pub wrap: Wrap,
+    /// The commitment to the data key.
+    pub commitment: Commitment,
+    /// The object id, which body and summary have too.
+    pub object: ObjectId,
+    /// The ETag that clients see, where it is not the manifest's: after a copy that changed the mode but not the body.
+    pub etag: Option<String>,
+}
+
+impl Envelope {
+    /// How the object is encrypted.
+    #[must_use]
+    pub fn mode(&self) -> SseMode {
+        match self.wrap {
+            Wrap::S3 { .. } => SseMode::S3,
+            Wrap::Kms { .. } => SseMode::Kms,
+            Wrap::Customer { .. } => SseMode::Customer,
+        }
+    }
+
+    /// What a response says of it. `customer` is the key that the request carried. Reads drop the context
+    /// ([`SseStatus::without_context`]).
+    #[must_use]
+    pub fn status(&self, customer: Option<&CustomerKey>) -> SseStatus {
+        match &self.wrap {
+            Wrap::S3 { .. } => SseStatus::S3,
+            Wrap::Kms { key, context, .. } => {
+                let context = (!context.0.is_empty()).then(|| context.clone());
+                SseStatus::Kms { key: key.clone(), context }
+            }
+            Wrap::Customer { .. } => SseStatus::Customer { md5: customer.map(CustomerKey::md5) },
+        }
+    }
+
+    /// The fields, without the MAC.
+    pub(super) fn fields(&self, attribute_key: &AttributeKey) -> Result<BTreeMap<String, String>, Error> {
+        let (mode, wrapped) = match &self.wrap {
+            Wrap::S3 { wrapped } => ("AES256", wrapped),
+            Wrap::Kms { wrapped, .. } => ("aws:kms", wrapped),
+            Wrap::Customer { wrapped } => ("SSE-C", wrapped),
+        };
+        let mut fields = BTreeMap::new();
+        let mut set = |name: &str, value: String| fields.insert(name.to_owned(), value);
+        set(VERSION, VERSION_1.to_owned());
+        set(MODE, mode.to_owned());
+        set(WRAPPED, STANDARD.encode(&wrapped.0));
+        set(COMMITMENT, STANDARD.encode(self.commitment.as_bytes()));
+        set(OBJECT, STANDARD.encode(self.object.as_bytes()));
+        if let Wrap::Kms { key, context, .. } = &self.wrap {
+            set(KEY, key.0.clone());
+            if !context.0.is_empty() {
+                let sealed = seal_record(attribute_key, CONTEXT_PURPOSE, self.object.as_bytes(), &context.canonical())?;
+                set(CONTEXT, STANDARD.encode(sealed));
+            }
+        }
+        if let Some(etag) = &self.etag {
+            set(ETAG, etag.clone());
+        }
+        if fields.values().any(|value| !value.bytes().all(|b| b.is_ascii_graphic())) {
+            return Err(Error::Malformed("an envelope field that is not printable ASCII"));
+        }
+        Ok(fields)
+    }
+
+    /// Reads fields whose MAC has been verified.
+    pub(super) fn from_fields(fields: &BTreeMap<String, String>, attribute_key: &AttributeKey) -> Result<Self, Error> {
+        const KNOWN: [&str; 9] = [VERSION, MODE, KEY, WRAPPED, CONTEXT, COMMITMENT, OBJECT, ETAG, MAC];
+        if fields.keys().any(|name| !KNOWN.contains(&name.as_str())) {
+            return Err(Error::Unsupported("envelope field"));
+        }
+        let text = |name: &str| fields.get(name).map(String::as_str);
+        let object = ObjectId::from_bytes(array(text(OBJECT))?);
+        let commitment = Commitment::from_bytes(array(text(COMMITMENT))?);
+        let wrapped = WrappedKey(binary(text(WRAPPED))?);
+        let wrap = match text(MODE) {
+            Some("AES256") => Wrap::S3 { wrapped },
+            Some("aws:kms") => {
+                let key = KeyArn(text(KEY).ok_or(Error::Malformed("no CMK"))?.to_owned());
+                Wrap::Kms { key, context: open_context(text(CONTEXT), object, attribute_key)?, wrapped }
+            }
+            Some("SSE-C") => Wrap::Customer { wrapped },
+            _ => return Err(Error::Unsupported("encryption mode")),
+        };
+        let kms = matches!(wrap, Wrap::Kms { .. });
+        if !kms && (text(KEY).is_some() || text(CONTEXT).is_some()) {
+            return Err(Error::Malformed("a CMK or context without aws:kms"));
+        }
+        let etag = text(ETAG).map(str::to_owned);
+        if etag.as_ref().is_some_and(|etag| etag.len() > MAX_ETAG_LEN) {
+            return Err(Error::Malformed("an ETag of more than 64 bytes"));
+        }
+        Ok(Self { wrap, commitment, object, etag })
+    }
+}
+
+/// Checks the budget. What is not there yet is counted as it will be: the MAC, and an ETag that a copy may add.
+pub(super) fn check_budget(fields: &BTreeMap<String, String>) -> Result<(), Error> {
+    let reserve = |name: &str, len: usize| if fields.contains_key(name) { 0 } else { PREFIX_LEN + name.len() + len };
+    let there: usize = fields.iter().map(|(name, value)| PREFIX_LEN + name.len() + value.len()).sum();
+    let total = there + reserve(MAC, 44) + reserve(ETAG, MAX_ETAG_LEN);
+    if total > ENVELOPE_BUDGET { Err(Error::TooLarge) } else { Ok(()) }
+}
+
+fn binary(field: Option<&str>) -> Result<Vec<u8>, Error> {
+    let field = field.ok_or(Error::Malformed("an envelope field is missing"))?;
+    STANDARD.decode(field).map_err(|_| Error::Malformed("an envelope field is not base64"))
+}
+
+fn array<const N: usize>(field: Option<&str>) -> Result<[u8; N], Error> {
+    binary(field)?.try_into().map_err(|_| Error::Malformed("the length of an envelope field"))
+}
+
+fn open_context(field: Option<&str>, object: ObjectId, key: &AttributeKey) -> Result<EncryptionContext, Error> {
+    const SHORT: Error = Error::Malformed("encryption context");
+    if field.is_none() {
+        return Ok(EncryptionContext::default());
+    }
+    let plain = open_record(key, CONTEXT_PURPOSE, object.as_bytes(), &binary(field)?)?;
+    let mut reader = Reader::new(&plain);
+    let text = |reader: &mut Reader<'_>| {
+        let len = usize::try_from(reader.u32()?).ok()?;
+        String::from_utf8(reader.bytes(len)?.to_vec()).ok()
+    };
+    let mut pairs = BTreeMap::new();
+    for _ in 0..reader.u32().ok_or(SHORT)? {
+        let name = text(&mut reader).ok_or(SHORT)?;
+        pairs.insert(name, text(&mut reader).ok_or(SHORT)?);
+    }
+    reader.end().ok_or(SHORT)?;
+    Ok(EncryptionContext(pairs))
+}

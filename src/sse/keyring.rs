@@ -1,0 +1,249 @@
+//! Makes, opens, binds and verifies envelopes: the keys of a gateway at work.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::kms::once::{TAG_LEN, derive, open_once, seal_once};
+use crate::kms::{
+    AttributeKey, DataKey, EncryptionContext, KeyArn, KeyRef, KeyService, Principal, ServiceKey, WrappedKey,
+};
+use crate::store::Metadata;
+use crate::types::{ObjectAt, random};
+
+use super::envelope::{MAC, VERSION, VERSION_1, check_budget};
+use super::wire::{place, put_long};
+use super::{Commitment, CustomerKey, Envelope, Error, ObjectId, Salt, SseChoice, Wrap};
+
+/// The pair that binds a data key to its object, as AWS names it. Callers can't set it.
+pub const ARN_CONTEXT: &str = "aws:s3:arn";
+
+const CUSTOMER_VERSION: u8 = 1;
+const CUSTOMER_HEAD: usize = 1 + Salt::LEN;
+const CUSTOMER_LEN: usize = CUSTOMER_HEAD + 32 + TAG_LEN;
+
+/// The keys of a gateway: a key service for CMKs, the service's own key, and the attribute key derived from it.
+#[derive(Debug)]
+pub struct Keyring {
+    kms: Arc<dyn KeyService>,
+    service: ServiceKey,
+    attribute: AttributeKey,
+    mac: hmac::Key,
+}
+
+impl Keyring {
+    /// A keyring of these.
+    #[must_use]
+    pub fn new(kms: Arc<dyn KeyService>, service: ServiceKey) -> Self {
+        let attribute = service.attribute_key();
+        let mac_key = derive(attribute.expose(), &[], &[b"sealgate/1/metadata-mac"]);
+        let mac = hmac::Key::new(hmac::HMAC_SHA256, mac_key.as_ref());
+        Self { kms, service, attribute, mac }
+    }
+
+    /// The attribute key, for manifests, summaries and records.
+    #[must_use]
+    pub fn attribute_key(&self) -> &AttributeKey {
+        &self.attribute
+    }
+
+    /// Makes a fresh data key and object id for a new object at this place.
+    ///
+    /// # Errors
+    /// [`Error::ContextReserved`] when the caller's context sets `aws:s3:arn`, [`Error::TooLarge`] when the envelope
+    /// would exceed its budget, [`Error::Kms`], [`Error::Random`].
+    pub async fn create(
+        &self,
+        principal: &Principal,
+        choice: &SseChoice,
+        at: &ObjectAt,
+    ) -> Result<(Envelope, DataKey), Error> {
+        let (wrap, data_key) = match choice {
+            SseChoice::Kms { key, context } => {
+                let generated =
+                    self.kms.generate_data_key(principal, key.as_ref(), &full_context(context, at)?).await?;
+                let wrap = Wrap::Kms { key: generated.key, context: context.clone(), wrapped: generated.wrapped };
+                (wrap, generated.plaintext)
+            }
+            SseChoice::S3 | SseChoice::Customer(_) => {
+                let data_key = DataKey::new(random()?);
+                (self.wrap_locally(&data_key, choice, at)?, data_key)
+            }
+        };
+        let commitment = Commitment::of(&data_key);
+        let envelope = Envelope { wrap, commitment, object: ObjectId::random()?, etag: None };
+        check_budget(&envelope.fields(&self.attribute)?)?;
+        Ok((envelope, data_key))
+    }
+
+    /// Unwraps the data key of the object at this place. The envelope must come from [`Keyring::verify`].
+    ///
+    /// # Errors
+    /// [`Error::CustomerKeyRequired`], [`Error::CustomerKeyNotApplicable`] and [`Error::CustomerKeyWrong`] are the
+    /// request's fault. [`Error::Kms`] says what the key service said; its `InvalidCiphertext` means that what is
+    /// stored was not wrapped for this object. [`Error::Commitment`]: the key that came out is not the object's.
+    pub async fn unwrap(
+        &self,
+        principal: &Principal,
+        envelope: &Envelope,
+        at: &ObjectAt,
+        customer: Option<&CustomerKey>,
+    ) -> Result<DataKey, Error> {
+        let data_key = match (&envelope.wrap, customer) {
+            (Wrap::Customer { .. }, None) => return Err(Error::CustomerKeyRequired),
+            (Wrap::S3 { .. } | Wrap::Kms { .. }, Some(_)) => return Err(Error::CustomerKeyNotApplicable),
+            (Wrap::Customer { wrapped }, Some(customer)) => unwrap_customer(customer, wrapped, at)?,
+            (Wrap::S3 { wrapped }, None) => {
+                self.service.unwrap_key(wrapped, &full_context(&EncryptionContext::default(), at)?)?
+            }
+            (Wrap::Kms { key, context, wrapped }, None) => {
+                self.kms.unwrap_key(principal, key, wrapped, &full_context(context, at)?).await?
+            }
+        };
+        envelope.commitment.check(&data_key)?;
+        Ok(data_key)
+    }
+
+    /// Wraps an object's data key anew, for a copy or for another CMK: same body, same object id and commitment. An
+    /// ETag that must differ from the manifest's is the caller's to set.
+    ///
+    /// # Errors
+    /// [`Error::Commitment`] when `data_key` is not the old envelope's, and as [`Keyring::create`].
+    pub async fn rewrap(
+        &self,
+        principal: &Principal,
+        data_key: &DataKey,
+        old: &Envelope,
+        choice: &SseChoice,
+        to: &ObjectAt,
+    ) -> Result<Envelope, Error> {
+        old.commitment.check(data_key)?;
+        let wrap = match choice {
+            SseChoice::Kms { key, context } => {
+                let (key, wrapped) = self.wrap_kms(principal, key.as_ref(), data_key, context, to).await?;
+                Wrap::Kms { key, context: context.clone(), wrapped }
+            }
+            SseChoice::S3 | SseChoice::Customer(_) => self.wrap_locally(data_key, choice, to)?,
+        };
+        let envelope = Envelope { wrap, commitment: old.commitment, object: old.object, etag: old.etag.clone() };
+        check_budget(&envelope.fields(&self.attribute)?)?;
+        Ok(envelope)
+    }
+
+    /// Writes the envelope's fields into the metadata of the object at this place, and the MAC over all of it. The
+    /// client's headers must be final.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Malformed`] when a field is not printable ASCII, [`Error::Random`].
+    pub fn bind(&self, at: &ObjectAt, metadata: &mut Metadata, envelope: &Envelope) -> Result<(), Error> {
+        metadata.envelope = envelope.fields(&self.attribute)?;
+        check_budget(&metadata.envelope)?;
+        let mac = self.metadata_mac(at, metadata);
+        metadata.envelope.insert(MAC.to_owned(), STANDARD.encode(mac.as_ref()));
+        Ok(())
+    }
+
+    /// Verifies the metadata of the object at this place and reads its envelope. There is no object without one.
+    ///
+    /// # Errors
+    /// [`Error::MetadataMac`] when anything was altered, stripped or is another object's; [`Error::Unsupported`] for
+    /// an unknown version; [`Error::Malformed`] when authentic fields contradict each other.
+    pub fn verify(&self, at: &ObjectAt, metadata: &Metadata) -> Result<Envelope, Error> {
+        let fields = &metadata.envelope;
+        if fields.get(VERSION).ok_or(Error::MetadataMac)? != VERSION_1 {
+            return Err(Error::Unsupported("envelope version"));
+        }
+        let mac = fields.get(MAC).and_then(|mac| STANDARD.decode(mac).ok()).ok_or(Error::MetadataMac)?;
+        if !bool::from(self.metadata_mac(at, metadata).as_ref().ct_eq(&mac)) {
+            return Err(Error::MetadataMac);
+        }
+        Envelope::from_fields(fields, &self.attribute)
+    }
+
+    /// HMAC-SHA256 over the place and all metadata but the MAC itself. Each map is preceded by its number of entries
+    /// and each text by its length, so no two different inputs give the same bytes.
+    fn metadata_mac(&self, at: &ObjectAt, metadata: &Metadata) -> hmac::Tag {
+        let mut input = Vec::with_capacity(2048);
+        put_long(&mut input, b"sealgate/1/metadata");
+        input.extend_from_slice(&place(at));
+        let envelope = metadata.envelope.iter().filter(|(name, _)| *name != MAC);
+        put_pairs(&mut input, metadata.system.iter());
+        put_pairs(&mut input, metadata.user.iter());
+        put_pairs(&mut input, envelope);
+        hmac::sign(&self.mac, &input)
+    }
+
+    async fn wrap_kms(
+        &self,
+        principal: &Principal,
+        key: Option<&KeyRef>,
+        data_key: &DataKey,
+        context: &EncryptionContext,
+        at: &ObjectAt,
+    ) -> Result<(KeyArn, WrappedKey), Error> {
+        Ok(self.kms.wrap(principal, key, data_key, &full_context(context, at)?).await?)
+    }
+
+    /// Wraps under the service key, or the customer's when the choice carries one.
+    fn wrap_locally(&self, data_key: &DataKey, choice: &SseChoice, at: &ObjectAt) -> Result<Wrap, Error> {
+        if let SseChoice::Customer(customer) = choice {
+            return Ok(Wrap::Customer { wrapped: wrap_customer(customer, data_key, at)? });
+        }
+        let context = full_context(&EncryptionContext::default(), at)?;
+        Ok(Wrap::S3 { wrapped: self.service.wrap(data_key, &context)? })
+    }
+}
+
+fn put_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a String, &'a String)> + Clone) {
+    out.extend_from_slice(&u32::try_from(pairs.clone().count()).unwrap_or(u32::MAX).to_be_bytes());
+    for (name, value) in pairs {
+        put_long(out, name.as_bytes());
+        put_long(out, value.as_bytes());
+    }
+}
+
+/// The caller's pairs and the object's ARN.
+fn full_context(context: &EncryptionContext, at: &ObjectAt) -> Result<EncryptionContext, Error> {
+    let mut pairs = context.0.clone();
+    match pairs.insert(ARN_CONTEXT.to_owned(), at.arn()) {
+        None => Ok(EncryptionContext(pairs)),
+        Some(_) => Err(Error::ContextReserved(ARN_CONTEXT)),
+    }
+}
+
+/// version ‖ salt\[32\] ‖ AES-256-GCM of the data key under HKDF(customer key, salt); the object's place is the AAD.
+/// Nothing else is stored, so a guess at the customer key costs an HKDF and an AES-GCM, per object.
+fn wrap_customer(customer: &CustomerKey, data_key: &DataKey, at: &ObjectAt) -> Result<WrappedKey, Error> {
+    let salt = Salt::random()?;
+    let mut blob = Vec::with_capacity(CUSTOMER_LEN);
+    blob.push(CUSTOMER_VERSION);
+    blob.extend_from_slice(salt.as_bytes());
+    blob.extend_from_slice(data_key.expose());
+    seal_once(&customer_wrapping_key(customer, salt.as_bytes()), &place(at), &mut blob, CUSTOMER_HEAD);
+    Ok(WrappedKey(blob))
+}
+
+fn unwrap_customer(customer: &CustomerKey, wrapped: &WrappedKey, at: &ObjectAt) -> Result<DataKey, Error> {
+    let blob: &[u8; CUSTOMER_LEN] =
+        wrapped.0.as_slice().try_into().map_err(|_| Error::Malformed("the length of a wrapped key"))?;
+    let (head, sealed) = blob.split_at(CUSTOMER_HEAD);
+    if head[0] != CUSTOMER_VERSION {
+        return Err(Error::Unsupported("version of a wrapped key"));
+    }
+    let mut sealed = Zeroizing::new(sealed.to_vec());
+    open_once(&customer_wrapping_key(customer, &head[1..]), &place(at), &mut sealed)
+        .and_then(|plain| <[u8; 32]>::try_from(&*plain).ok())
+        .map(DataKey::new)
+        .ok_or(Error::CustomerKeyWrong)
+}
+
+fn customer_wrapping_key(customer: &CustomerKey, salt: &[u8]) -> Zeroizing<[u8; 32]> {
+    derive(customer.expose(), salt, &[b"sealgate/1/sse-c"])
+}
+
+#[cfg(test)]
+mod tests;
