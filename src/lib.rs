@@ -12,7 +12,9 @@
 //! `ARCHITECTURE.md` has the reasons, `src/sse/FORMAT.md` the bytes.
 #![forbid(unsafe_code)]
 
+pub mod dialect;
 pub mod gateway;
+pub mod identity;
 pub mod kms;
 pub mod sse;
 pub mod store;
