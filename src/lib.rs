@@ -13,7 +13,9 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod dialect;
 pub mod gateway;
+pub mod identity;
 pub mod kms;
 pub mod listener;
 pub mod logging;

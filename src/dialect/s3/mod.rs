@@ -1,0 +1,3 @@
+//! The S3 dialect.
+
+pub mod edge;

@@ -1,0 +1,155 @@
+//! Access keys and whose they are.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use zeroize::Zeroizing;
+
+use crate::types::{AccessKeyId, UserId};
+
+use super::sigv4::SigningKeys;
+
+/// A secret access key. Wiped on drop, never printed, not `Clone`.
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// A secret as the configuration has it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A secret and the user that it speaks for. Signing keys derived from it live and end with it, so a removed or
+/// replaced credential signs nothing from then on.
+#[derive(Debug)]
+pub struct Credential {
+    user: UserId,
+    root: bool,
+    secret: Secret,
+    signing_keys: SigningKeys,
+}
+
+impl Credential {
+    /// A credential of an ordinary user.
+    #[must_use]
+    pub fn of_user(user: UserId, secret: Secret) -> Self {
+        Self { user, root: false, secret, signing_keys: SigningKeys::default() }
+    }
+
+    /// A credential of the root user, who may do everything.
+    #[must_use]
+    pub fn of_root(user: UserId, secret: Secret) -> Self {
+        Self { user, root: true, secret, signing_keys: SigningKeys::default() }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// Whether that is the root user.
+    #[must_use]
+    pub fn root(&self) -> bool {
+        self.root
+    }
+
+    pub(super) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    pub(super) fn signing_keys(&self) -> &SigningKeys {
+        &self.signing_keys
+    }
+}
+
+/// Two credentials have the same access key id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the access key id {0} is given twice")]
+pub struct DuplicateAccessKey(pub AccessKeyId);
+
+type Table = HashMap<AccessKeyId, Arc<Credential>>;
+
+/// All access keys. Readers see one whole table; [`Credentials::replace`] swaps it at once.
+#[derive(Debug, Default)]
+pub struct Credentials(RwLock<Arc<Table>>);
+
+impl Credentials {
+    /// A table of these access keys.
+    ///
+    /// # Errors
+    /// [`DuplicateAccessKey`] when an access key id occurs twice.
+    pub fn new(keys: impl IntoIterator<Item = (AccessKeyId, Credential)>) -> Result<Self, DuplicateAccessKey> {
+        Ok(Self(RwLock::new(Arc::new(table(keys)?))))
+    }
+
+    /// The credential of an access key id.
+    #[must_use]
+    pub fn lookup(&self, id: &AccessKeyId) -> Option<Arc<Credential>> {
+        let table = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        table.get(id).cloned()
+    }
+
+    /// Puts another table in place of this one. Requests whose head was verified before go on; every later request
+    /// sees the new table only.
+    ///
+    /// # Errors
+    /// [`DuplicateAccessKey`] when an access key id occurs twice; nothing is replaced then.
+    pub fn replace(&self, keys: impl IntoIterator<Item = (AccessKeyId, Credential)>) -> Result<(), DuplicateAccessKey> {
+        let next = Arc::new(table(keys)?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
+    }
+}
+
+fn table(keys: impl IntoIterator<Item = (AccessKeyId, Credential)>) -> Result<Table, DuplicateAccessKey> {
+    let mut table = Table::new();
+    for (id, credential) in keys {
+        if table.insert(id.clone(), Arc::new(credential)).is_some() {
+            return Err(DuplicateAccessKey(id));
+        }
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(id: &str, secret: &str) -> (AccessKeyId, Credential) {
+        (AccessKeyId::new(id), Credential::of_user(UserId::new("ann"), Secret::new(secret.to_owned())))
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let (_, credential) = pair("AK", "very-secret-text");
+        assert!(!format!("{credential:?}").contains("very-secret-text"));
+    }
+
+    #[test]
+    fn a_replaced_key_is_gone_at_once() {
+        let credentials = Credentials::new([pair("A", "1"), pair("B", "2")]).unwrap();
+        assert!(credentials.lookup(&AccessKeyId::new("A")).is_some());
+        credentials.replace([pair("B", "3")]).unwrap();
+        assert!(credentials.lookup(&AccessKeyId::new("A")).is_none());
+        assert_eq!(credentials.lookup(&AccessKeyId::new("B")).unwrap().secret().expose(), "3");
+    }
+
+    #[test]
+    fn an_access_key_id_has_one_owner() {
+        let twice = Credentials::new([pair("A", "1"), pair("A", "2")]);
+        assert_eq!(twice.unwrap_err(), DuplicateAccessKey(AccessKeyId::new("A")));
+    }
+}

@@ -1,0 +1,45 @@
+//! Who is calling and what they may do: credentials, the arithmetic of signatures (SigV4 in header and URL, SigV2 when
+//! it is allowed, signed chunks and trailers) and the policy over what a user owns.
+//!
+//! A caller is [`Caller::User`] only with an [`Authenticated`], and only the constant-time comparison of a signature
+//! makes one. This room reads a request's head; it must not know routing, XML or storage, and it reads no body: the
+//! [`ChunkDecoder`] is given bytes and gives bytes back.
+
+mod caller;
+mod canonical;
+mod chunked;
+mod credentials;
+mod date;
+mod error;
+mod mac;
+mod payload;
+mod policy;
+mod query;
+mod sigv2;
+mod sigv4;
+#[cfg(test)]
+pub(crate) mod testing;
+mod verify;
+
+use std::net::SocketAddr;
+
+pub use caller::{Authenticated, Caller, Scheme};
+pub use canonical::sigv2_resource;
+pub use chunked::{ChunkDecoder, ChunkSigner, Chunking};
+pub use credentials::{Credential, Credentials, DuplicateAccessKey, Secret};
+pub use date::shown_time;
+pub use error::{AuthError, Flaw, Place};
+pub use mac::{Sha256, sha256};
+pub use payload::Payload;
+pub use policy::{Action, Denied, authorize};
+pub use query::{Pair, is_auth_parameter, pairs, percent_decode};
+pub use verify::{Identified, SigV2, Verifier};
+
+/// How a request reached us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transport {
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// Whether the connection is TLS.
+    pub tls: bool,
+}
