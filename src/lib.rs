@@ -12,6 +12,7 @@
 //! `ARCHITECTURE.md` has the reasons, `src/sse/FORMAT.md` the bytes.
 #![forbid(unsafe_code)]
 
+pub mod dialect;
 pub mod gateway;
 pub mod kms;
 pub mod sse;

@@ -3,6 +3,10 @@
 //! This room knows key ids, wrapped keys and encryption contexts. It must not know objects or buckets: what binds a
 //! data key to an object reaches it as an [`EncryptionContext`].
 
+#[cfg(test)]
+pub(crate) mod contract;
+pub mod embedded;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
