@@ -1,3 +1,4 @@
-//! The wire protocols: requests and answers of each ⇄ calls of the gateway.
+//! The wire protocols: requests and answers of each ⇄ calls of the rooms behind it.
 
+pub mod kms;
 pub mod s3;

@@ -7,6 +7,9 @@ pub(crate) mod once;
 mod service;
 
 pub use service::{AttributeKey, ServiceKey};
+#[cfg(test)]
+pub(crate) mod contract;
+pub mod embedded;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,0 +1,121 @@
+//! The keystore in memory: opened CMKs and aliases, with an index by owner, so that neither a use nor a page of a
+//! listing costs more with every key that someone else has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::types::UserId;
+
+use super::names::{AliasName, KeyId};
+use super::record::{AliasRecord, CmkRecord};
+
+/// 32 bytes of a CMK. Wiped when the last user lets go.
+pub(super) struct Material(pub(super) Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Material(…)")
+    }
+}
+
+/// A CMK ready for use. Never changed: a change replaces it, so whoever holds one sees one state of it.
+#[derive(Debug)]
+pub(super) struct Cmk {
+    pub(super) record: CmkRecord,
+    pub(super) material: BTreeMap<u32, Arc<Material>>,
+}
+
+impl Cmk {
+    /// The version that wraps.
+    pub(super) fn current(&self) -> Option<(u32, &Material)> {
+        self.material.last_key_value().map(|(number, material)| (*number, material.as_ref()))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    keys: BTreeMap<KeyId, Arc<Cmk>>,
+    aliases: BTreeMap<AliasName, Arc<AliasRecord>>,
+    keys_of: BTreeMap<UserId, BTreeSet<KeyId>>,
+    aliases_of: BTreeMap<UserId, BTreeSet<AliasName>>,
+    aliases_to: BTreeMap<KeyId, BTreeSet<AliasName>>,
+}
+
+impl State {
+    pub(super) fn key(&self, id: KeyId) -> Option<&Arc<Cmk>> {
+        self.keys.get(&id)
+    }
+
+    pub(super) fn alias(&self, name: &AliasName) -> Option<&Arc<AliasRecord>> {
+        self.aliases.get(name)
+    }
+
+    pub(super) fn keys_owned(&self, owner: &UserId) -> usize {
+        self.keys_of.get(owner).map_or(0, BTreeSet::len)
+    }
+
+    pub(super) fn aliases_to(&self, target: KeyId) -> usize {
+        self.aliases_to.get(&target).map_or(0, BTreeSet::len)
+    }
+
+    /// Adds a CMK or replaces it. Its owner never changes.
+    pub(super) fn put_key(&mut self, cmk: Arc<Cmk>) {
+        if let Some(owner) = &cmk.record.owner {
+            self.keys_of.entry(owner.clone()).or_default().insert(cmk.record.id);
+        }
+        self.keys.insert(cmk.record.id, cmk);
+    }
+
+    /// Adds an alias; its target is there already.
+    pub(super) fn put_alias(&mut self, alias: AliasRecord) {
+        let owner = self.keys.get(&alias.target).and_then(|cmk| cmk.record.owner.clone());
+        if let Some(owner) = owner {
+            self.aliases_of.entry(owner).or_default().insert(alias.name.clone());
+        }
+        self.aliases_to.entry(alias.target).or_default().insert(alias.name.clone());
+        self.aliases.insert(alias.name.clone(), Arc::new(alias));
+    }
+
+    /// At most `limit` CMKs after `after` in the order of their ids: of one owner, or all.
+    pub(super) fn page_of_keys(&self, owner: Option<&UserId>, after: Option<KeyId>, limit: usize) -> Vec<Arc<Cmk>> {
+        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        match owner {
+            None => self.keys.range(range).map(|(_, cmk)| Arc::clone(cmk)).take(limit).collect(),
+            Some(owner) => {
+                let ids = self.keys_of.get(owner).into_iter().flat_map(|ids| ids.range(range));
+                ids.filter_map(|id| self.keys.get(id).cloned()).take(limit).collect()
+            }
+        }
+    }
+
+    /// At most `limit` aliases after `after` in the order of their names.
+    pub(super) fn page_of_aliases(
+        &self,
+        of: AliasesOf<'_>,
+        after: Option<&AliasName>,
+        limit: usize,
+    ) -> Vec<Arc<AliasRecord>> {
+        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let some = match of {
+            AliasesOf::Everyone => {
+                return self.aliases.range::<AliasName, _>(range).map(|(_, a)| Arc::clone(a)).take(limit).collect();
+            }
+            AliasesOf::Key(target) => self.aliases_to.get(&target),
+            AliasesOf::Owner(owner) => self.aliases_of.get(owner),
+        };
+        let names = some.into_iter().flat_map(|names| names.range::<AliasName, _>(range));
+        names.filter_map(|name| self.aliases.get(name).cloned()).take(limit).collect()
+    }
+}
+
+/// Which aliases a page shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum AliasesOf<'a> {
+    Everyone,
+    Key(KeyId),
+    Owner(&'a UserId),
+}
