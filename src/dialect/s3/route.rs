@@ -1,0 +1,356 @@
+//! Which operation a request is, by an allow-list: what is not here is answered with 501 NotImplemented and never falls
+//! through to a plain operation (a `GET ?acl` must not return the object).
+
+use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
+
+use super::error::Face;
+use super::sse_request::Accepts;
+
+/// The operations that are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// AbortMultipartUpload.
+    AbortMultipartUpload,
+    /// CompleteMultipartUpload.
+    CompleteMultipartUpload,
+    /// CopyObject.
+    CopyObject,
+    /// CreateBucket.
+    CreateBucket,
+    /// CreateMultipartUpload.
+    CreateMultipartUpload,
+    /// DeleteBucket.
+    DeleteBucket,
+    /// DeleteBucketEncryption.
+    DeleteBucketEncryption,
+    /// DeleteObject.
+    DeleteObject,
+    /// DeleteObjects.
+    DeleteObjects,
+    /// GetBucketEncryption.
+    GetBucketEncryption,
+    /// GetBucketLocation.
+    GetBucketLocation,
+    /// GetObject.
+    GetObject,
+    /// HeadBucket.
+    HeadBucket,
+    /// HeadObject.
+    HeadObject,
+    /// ListBuckets.
+    ListBuckets,
+    /// ListMultipartUploads.
+    ListMultipartUploads,
+    /// ListObjects, both versions.
+    ListObjects,
+    /// ListParts.
+    ListParts,
+    /// PutBucketEncryption.
+    PutBucketEncryption,
+    /// PutObject.
+    PutObject,
+    /// UploadPart.
+    UploadPart,
+    /// UploadPartCopy.
+    UploadPartCopy,
+}
+
+/// What a request's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    /// There should be none; it is not read.
+    None,
+    /// An object's or part's plaintext.
+    Stream,
+    /// A small XML document.
+    Xml,
+}
+
+/// What a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Root,
+    Bucket,
+    Object,
+}
+
+/// Query parameters that name a sub-resource or another operation. Every other parameter is an ordinary one.
+const SUBRESOURCES: &[&str] = &[
+    "abac",
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "events",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "partNumber",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "renameObject",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "select-type",
+    "session",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versionId",
+    "versioning",
+    "versions",
+    "website",
+];
+
+/// What a path names; `virtual_host`: the bucket is in the host.
+pub(super) fn target(path: &str, virtual_host: bool) -> Target {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    if virtual_host {
+        return if path.is_empty() { Target::Bucket } else { Target::Object };
+    }
+    // An encoded slash separates like a plain one: s3s decodes the path before it splits it.
+    let decoded = percent_decode_str(path).collect::<Vec<u8>>();
+    match decoded.iter().position(|&byte| byte == b'/') {
+        None if decoded.is_empty() => Target::Root,
+        None => Target::Bucket,
+        Some(slash) if slash.checked_add(1) == Some(decoded.len()) => Target::Bucket,
+        Some(_) => Target::Object,
+    }
+}
+
+/// The decoded names and values of a query.
+pub(super) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    query.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name), decode(value))
+    })
+}
+
+impl Operation {
+    /// The operation that a request is.
+    pub(super) fn resolve(
+        method: &Method,
+        target: Target,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Self, Face> {
+        let mut named: Vec<String> = query_pairs(query.unwrap_or_default())
+            .map(|(name, _)| name)
+            .filter(|name| SUBRESOURCES.contains(&name.as_str()))
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        let copy = headers.contains_key("x-amz-copy-source");
+        let found = match target {
+            Target::Root => Self::on_service(method, &named),
+            Target::Bucket => Self::on_bucket(method, &named),
+            Target::Object => Self::on_object(method, &named, copy),
+        };
+        found.ok_or_else(|| match named.first() {
+            Some(name) => Face::not_implemented(format_args!("{method} with the parameter {name}")),
+            None => Face::new(
+                http::StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                "The specified method is not allowed against this resource.",
+            ),
+        })
+    }
+
+    fn on_service(method: &Method, named: &[&str]) -> Option<Self> {
+        (*method == Method::GET && named.is_empty()).then_some(Self::ListBuckets)
+    }
+
+    fn on_bucket(method: &Method, named: &[&str]) -> Option<Self> {
+        Some(match (method.as_str(), named) {
+            ("GET", []) => Self::ListObjects,
+            ("GET", ["encryption"]) => Self::GetBucketEncryption,
+            ("GET", ["location"]) => Self::GetBucketLocation,
+            ("GET", ["uploads"]) => Self::ListMultipartUploads,
+            ("HEAD", []) => Self::HeadBucket,
+            ("POST", ["delete"]) => Self::DeleteObjects,
+            ("PUT", []) => Self::CreateBucket,
+            ("PUT", ["encryption"]) => Self::PutBucketEncryption,
+            ("DELETE", []) => Self::DeleteBucket,
+            ("DELETE", ["encryption"]) => Self::DeleteBucketEncryption,
+            _ => return None,
+        })
+    }
+
+    fn on_object(method: &Method, named: &[&str], copy: bool) -> Option<Self> {
+        Some(match (method.as_str(), named) {
+            ("GET", [] | ["versionId"]) => Self::GetObject,
+            ("GET", ["uploadId"]) => Self::ListParts,
+            ("HEAD", [] | ["versionId"]) => Self::HeadObject,
+            ("PUT", []) if copy => Self::CopyObject,
+            ("PUT", []) => Self::PutObject,
+            ("PUT", ["partNumber", "uploadId"]) if copy => Self::UploadPartCopy,
+            ("PUT", ["partNumber", "uploadId"]) => Self::UploadPart,
+            ("POST", ["uploads"]) => Self::CreateMultipartUpload,
+            ("POST", ["uploadId"]) => Self::CompleteMultipartUpload,
+            ("DELETE", [] | ["versionId"]) => Self::DeleteObject,
+            ("DELETE", ["uploadId"]) => Self::AbortMultipartUpload,
+            _ => return None,
+        })
+    }
+
+    /// Which encryption headers the operation takes.
+    pub(super) fn accepts(self) -> Accepts {
+        match self {
+            Self::CopyObject => Accepts::WriteCopy,
+            Self::CreateMultipartUpload | Self::PutObject => Accepts::Write,
+            Self::GetObject | Self::HeadObject => Accepts::Read,
+            Self::CompleteMultipartUpload | Self::ListParts | Self::UploadPart => Accepts::Part,
+            Self::UploadPartCopy => Accepts::PartCopy,
+            Self::AbortMultipartUpload
+            | Self::CreateBucket
+            | Self::DeleteBucket
+            | Self::DeleteBucketEncryption
+            | Self::DeleteObject
+            | Self::DeleteObjects
+            | Self::GetBucketEncryption
+            | Self::GetBucketLocation
+            | Self::HeadBucket
+            | Self::ListBuckets
+            | Self::ListMultipartUploads
+            | Self::ListObjects
+            | Self::PutBucketEncryption => Accepts::Nothing,
+        }
+    }
+
+    /// What the body of such a request is.
+    pub(super) fn body(self) -> BodyKind {
+        match self {
+            Self::PutObject | Self::UploadPart => BodyKind::Stream,
+            Self::CompleteMultipartUpload | Self::CreateBucket | Self::DeleteObjects | Self::PutBucketEncryption => {
+                BodyKind::Xml
+            }
+            Self::AbortMultipartUpload
+            | Self::CopyObject
+            | Self::CreateMultipartUpload
+            | Self::DeleteBucket
+            | Self::DeleteBucketEncryption
+            | Self::DeleteObject
+            | Self::GetBucketEncryption
+            | Self::GetBucketLocation
+            | Self::GetObject
+            | Self::HeadBucket
+            | Self::HeadObject
+            | Self::ListBuckets
+            | Self::ListMultipartUploads
+            | Self::ListObjects
+            | Self::ListParts
+            | Self::UploadPartCopy => BodyKind::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn resolve(method: &str, target: Target, query: &str) -> Result<Operation, &'static str> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        Operation::resolve(&method, target, Some(query), &HeaderMap::new()).map_err(|face| face.code)
+    }
+
+    #[test]
+    fn every_operation_has_its_route() {
+        use Target::{Bucket, Object, Root};
+        let table = [
+            ("GET", Root, "", Operation::ListBuckets),
+            ("GET", Bucket, "list-type=2&prefix=acl", Operation::ListObjects),
+            ("GET", Bucket, "location", Operation::GetBucketLocation),
+            ("GET", Bucket, "uploads=&prefix=a", Operation::ListMultipartUploads),
+            ("GET", Bucket, "encryption", Operation::GetBucketEncryption),
+            ("PUT", Bucket, "encryption", Operation::PutBucketEncryption),
+            ("DELETE", Bucket, "encryption", Operation::DeleteBucketEncryption),
+            ("PUT", Bucket, "", Operation::CreateBucket),
+            ("HEAD", Bucket, "", Operation::HeadBucket),
+            ("DELETE", Bucket, "", Operation::DeleteBucket),
+            ("POST", Bucket, "delete", Operation::DeleteObjects),
+            ("GET", Object, "x-id=GetObject&versionId=null", Operation::GetObject),
+            ("HEAD", Object, "", Operation::HeadObject),
+            ("PUT", Object, "x-id=PutObject", Operation::PutObject),
+            ("DELETE", Object, "", Operation::DeleteObject),
+            ("POST", Object, "uploads", Operation::CreateMultipartUpload),
+            ("PUT", Object, "partNumber=1&uploadId=x", Operation::UploadPart),
+            ("POST", Object, "uploadId=x", Operation::CompleteMultipartUpload),
+            ("DELETE", Object, "uploadId=x", Operation::AbortMultipartUpload),
+            ("GET", Object, "uploadId=x&max-parts=2", Operation::ListParts),
+        ];
+        for (method, target, query, operation) in table {
+            assert_eq!(resolve(method, target, query), Ok(operation), "{method} {query}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-copy-source", HeaderValue::from_static("b/k"));
+        let copy = |query| Operation::resolve(&Method::PUT, Object, Some(query), &headers);
+        assert_eq!(copy(""), Ok(Operation::CopyObject));
+        assert_eq!(copy("uploadId=x&partNumber=1"), Ok(Operation::UploadPartCopy));
+    }
+
+    #[test]
+    fn every_other_sub_resource_is_not_implemented_on_any_method() {
+        for name in SUBRESOURCES {
+            for method in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
+                for target in [Target::Root, Target::Bucket, Target::Object] {
+                    match resolve(method, target, name) {
+                        Err(code) => assert_eq!(code, "NotImplemented", "{method} {target:?} {name}"),
+                        Ok(_) => assert!(
+                            matches!(
+                                *name,
+                                "delete" | "encryption" | "location" | "uploadId" | "uploads" | "versionId"
+                            ),
+                            "{method} {target:?} {name}"
+                        ),
+                    }
+                }
+            }
+        }
+        // Encoded names, and one sub-resource hidden behind another.
+        assert_eq!(resolve("GET", Target::Object, "%61cl"), Err("NotImplemented"));
+        assert_eq!(resolve("GET", Target::Object, "uploadId=x&acl"), Err("NotImplemented"));
+        assert_eq!(resolve("PUT", Target::Object, "uploadId=x"), Err("NotImplemented"));
+        assert_eq!(resolve("PUT", Target::Object, "partNumber=1"), Err("NotImplemented"));
+        assert_eq!(resolve("PATCH", Target::Object, ""), Err("MethodNotAllowed"));
+        assert_eq!(resolve("POST", Target::Bucket, ""), Err("MethodNotAllowed"));
+    }
+
+    #[test]
+    fn paths_name_what_s3s_finds_in_them() {
+        let table = [
+            ("/", Target::Root),
+            ("/b", Target::Bucket),
+            ("/b/", Target::Bucket),
+            ("/b/k", Target::Object),
+            ("/b//", Target::Object),
+            ("/b%2Fk", Target::Object),
+        ];
+        for (path, expected) in table {
+            assert_eq!(target(path, false), expected, "{path}");
+        }
+        assert_eq!((target("/", true), target("/k", true)), (Target::Bucket, Target::Object));
+    }
+}

@@ -1,0 +1,345 @@
+//! One S3 request from the edge's admission to its answer: what `s3s` must not see is taken out, what is not
+//! implemented is refused, and what `s3s` gets wrong is put right.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt as _};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Response, header};
+use http_body::Body;
+use s3s::S3Error;
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use crate::gateway::{BodyError, Gateway, PlainBody};
+use crate::identity::Caller;
+
+use super::adapter::Adapter;
+use super::context::{Call, RequestContext};
+use super::digests;
+use super::error::{Face, body_face, face};
+use super::host::BaseDomains;
+use super::refuse;
+use super::response::{About, finish};
+use super::route::{BodyKind, Operation, target};
+use super::sse_headers::SseHeaders;
+use super::sse_request;
+
+/// The largest XML document taken: 10,000 parts with checksums fit.
+const XML_MAXIMUM: usize = 4 << 20;
+
+/// The body of an answer. An error in it must cut the connection, which hyper does.
+pub type ResponseBody = s3s::Body;
+
+/// The S3 dialect over one gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct S3Dialect {
+    service: S3Service,
+    domains: BaseDomains,
+}
+
+impl fmt::Debug for S3Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Dialect").field("domains", &self.domains).finish_non_exhaustive()
+    }
+}
+
+impl S3Dialect {
+    /// A dialect that calls `gateway`; `domains` are those under which a host name carries a bucket's.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, domains: BaseDomains) -> Self {
+        let mut builder = S3ServiceBuilder::new(Adapter::new(gateway));
+        builder.set_host(domains.clone());
+        Self { service: builder.build(), domains }
+    }
+
+    /// Answers a request that the edge has admitted. `parts` carry no credentials any more, and `Content-Length` is the
+    /// plaintext's; `body` is the decoded body, whose end is good only if everything signed or declared of it held.
+    ///
+    /// Always answers; dropping the future abandons the operation, which then has changed nothing or everything.
+    pub async fn handle<B>(&self, mut parts: Parts, body: B, context: RequestContext) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes, Error = BodyError> + Send + 'static,
+    {
+        // Before anything that could log or fail: no key stays among the headers.
+        let sse = SseHeaders::take(&mut parts.headers);
+        let ended = Arc::new(AtomicBool::new(body.is_end_stream() || body.size_hint().exact() == Some(0)));
+        let body = Incoming { body: Box::pin(body), ended: Arc::clone(&ended) };
+        let mut about = About {
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            request_id: context.request_id.clone(),
+            unread: false,
+        };
+        let response = match prepare(parts, body, &sse, context, &self.domains).await {
+            Ok(request) => self.service.call(request).await.unwrap_or_else(|error| {
+                let error: s3s::StdError = error.into();
+                tracing::error!(error, "s3s gave no answer");
+                refusal(S3Error::new(s3s::S3ErrorCode::InternalError))
+            }),
+            Err(face) => refusal(face.into()),
+        };
+        about.unread = !ended.load(Ordering::Relaxed);
+        finish(response, &about)
+    }
+}
+
+fn refusal(error: S3Error) -> Response<ResponseBody> {
+    let status = error.status_code().unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    error.to_http_response().unwrap_or_else(|_| {
+        let mut response = Response::new(s3s::Body::empty());
+        *response.status_mut() = status;
+        response
+    })
+}
+
+/// Everything that happens before `s3s`: routing by the allow-list, refusals, encryption headers, small bodies.
+async fn prepare(
+    parts: Parts,
+    body: Incoming,
+    sse: &SseHeaders,
+    context: RequestContext,
+    domains: &BaseDomains,
+) -> Result<http::Request<s3s::Body>, Face> {
+    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+    let virtual_host = host.is_some_and(|host| domains.bucket(host).is_some());
+    let query = parts.uri.query();
+    let target = target(parts.uri.path(), virtual_host);
+    let operation = Operation::resolve(&parts.method, target, query, &parts.headers)?;
+    refuse::headers(operation, &parts.headers)?;
+    refuse::query(query.unwrap_or_default(), matches!(context.caller, Caller::Anonymous))?;
+    let input = sse_request::parse(sse, operation.accepts(), context.transport())?;
+    let kept = for_s3s(&parts.headers);
+    let (plain, document) = match operation.body() {
+        BodyKind::None => (None, Bytes::new()),
+        BodyKind::Stream => (content_length(&parts.headers)?.map(|len| plain(body, len, &context)), Bytes::new()),
+        BodyKind::Xml => (None, document(operation, body, &parts.headers, &context).await?),
+    };
+    let call = Arc::new(Call::new(context, parts.headers, input, plain));
+    let mut request = http::Request::new(s3s::Body::from(document));
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = parts.uri;
+    *request.version_mut() = parts.version;
+    *request.headers_mut() = kept;
+    request.extensions_mut().insert(call);
+    Ok(request)
+}
+
+/// The few headers that `s3s` is to interpret. Conditions, ranges, digests, system headers and the rest are read from
+/// the raw ones by this room: `s3s` refuses what S3 ignores, and ignores what S3 refuses.
+fn for_s3s(headers: &HeaderMap) -> HeaderMap {
+    let keep = |name: &HeaderName| {
+        name == header::HOST || name.as_str() == "x-amz-copy-source" || name.as_str().starts_with("x-amz-meta-")
+    };
+    headers.iter().filter(|(name, _)| keep(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Face> {
+    let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let digits = value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let length = digits.and_then(|text| text.parse().ok());
+    length.map(Some).ok_or_else(|| Face::invalid_argument("The Content-Length header is not a length."))
+}
+
+fn plain(body: Incoming, len: u64, context: &RequestContext) -> PlainBody {
+    PlainBody { stream: Box::pin(body), len, trailers: context.trailers.clone() }
+}
+
+/// Reads a small XML document whole and checks what was declared of it.
+async fn document(
+    operation: Operation,
+    mut body: Incoming,
+    headers: &HeaderMap,
+    context: &RequestContext,
+) -> Result<Bytes, Face> {
+    let too_large =
+        || Face::bad("MaxMessageLengthExceeded", format!("Your request was too big: at most {XML_MAXIMUM} bytes."));
+    if content_length(headers)?.is_some_and(|len| usize::try_from(len).map_or(true, |len| len > XML_MAXIMUM)) {
+        return Err(too_large());
+    }
+    // On CompleteMultipartUpload the checksum headers speak of the object, not of the document.
+    let mut declared = if operation == Operation::CompleteMultipartUpload {
+        digests::declared(&headers_without_checksums(headers), None)?
+    } else {
+        digests::declared(headers, context.trailing_checksum.as_deref())?
+    };
+    declared.compute = None;
+    let mut whole = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| body_face(&error))?;
+        if whole.len().saturating_add(chunk.len()) > XML_MAXIMUM {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    let trailer = context
+        .trailing_checksum
+        .as_deref()
+        .and_then(|name| context.trailers.as_ref().and_then(|slot| slot.header(name)));
+    digests::verify_whole(&whole, &declared, trailer.as_deref()).map_err(|error| face(&error))?;
+    if operation == Operation::PutBucketEncryption && contains(&whole, b"BlockedEncryptionTypes") {
+        // s3s skips elements that it does not know; this one would be a promise.
+        return Err(Face::not_implemented("BlockedEncryptionTypes"));
+    }
+    Ok(whole.freeze())
+}
+
+fn headers_without_checksums(headers: &HeaderMap) -> HeaderMap {
+    headers
+        .iter()
+        .filter(|(name, _)| !name.as_str().starts_with("x-amz-checksum-"))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The request's body as a stream of plaintext that remembers whether it was read to its end.
+struct Incoming {
+    body: Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Stream for Incoming {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match ready!(self.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {
+                    self.ended.store(true, Ordering::Relaxed);
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use http::Request;
+    use http_body_util::{BodyExt as _, Full, StreamBody};
+    use md5::Digest as _;
+
+    fn context() -> RequestContext {
+        RequestContext {
+            caller: Caller::Anonymous,
+            secure: true,
+            sigv4: true,
+            request_id: "R1".into(),
+            trailers: None,
+            trailing_checksum: None,
+        }
+    }
+
+    async fn ask(request: Request<&'static str>) -> Result<http::Request<s3s::Body>, Face> {
+        let (mut parts, body) = request.into_parts();
+        let sse = SseHeaders::take(&mut parts.headers);
+        let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {});
+        let body = Incoming { body: Box::pin(body), ended: Arc::default() };
+        prepare(parts, body, &sse, context(), &BaseDomains::new(["s3.test".to_owned()])).await
+    }
+
+    fn request(method: &str, uri: &str, headers: &[(&str, &str)], body: &'static str) -> Request<&'static str> {
+        let mut request = Request::builder().method(method).uri(uri).header("host", "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn s3s_sees_neither_keys_nor_bodies_nor_headers_it_reads_wrongly() {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let engine = base64::engine::general_purpose::STANDARD;
+        let md5 = engine.encode(md5::Md5::digest(engine.decode(key).unwrap()));
+        let headers = [
+            ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+            ("x-amz-server-side-encryption-customer-key", key),
+            ("x-amz-server-side-encryption-customer-key-md5", md5.as_str()),
+            ("content-length", "4"),
+            ("expires", "soon"),
+            ("range", "lines=1"),
+            ("x-amz-meta-a", "b"),
+        ];
+        let seen = ask(request("PUT", "/bucket/key", &headers, "data")).await.unwrap();
+        assert!(!format!("{seen:?}").contains(key));
+        let mut names: Vec<&str> = seen.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["host", "x-amz-meta-a"]);
+        let call = seen.extensions().get::<Arc<Call>>().unwrap();
+        assert!(matches!(call.take_write(), Some(crate::sse::SseRequest::Customer(_))));
+        let body = call.take_body().unwrap();
+        assert_eq!(body.len, 4);
+        let chunks: Vec<_> = body.stream.collect().await;
+        assert_eq!(chunks, [Ok(Bytes::from_static(b"data"))]);
+        assert!(call.take_body().is_err(), "a body is taken once");
+    }
+
+    #[tokio::test]
+    async fn a_put_without_length_has_no_body_to_take() {
+        let seen = ask(request("PUT", "/bucket/key", &[], "")).await.unwrap();
+        let face = seen.extensions().get::<Arc<Call>>().unwrap().take_body().unwrap_err();
+        assert_eq!((face.status.as_u16(), face.code), (411, "MissingContentLength"));
+    }
+
+    #[tokio::test]
+    async fn refusals_come_before_anything_is_read() {
+        for (method, uri, code) in [
+            ("GET", "/b/k?acl", "NotImplemented"),
+            ("GET", "/b/k?tagging=", "NotImplemented"),
+            ("PUT", "/b/k?retention", "NotImplemented"),
+            ("POST", "/b/k?restore", "NotImplemented"),
+            ("GET", "/b?policy", "NotImplemented"),
+            ("PUT", "/b/k?encryption", "NotImplemented"),
+            ("GET", "/b/k?partNumber=1", "NotImplemented"),
+            ("GET", "/b?encoding-type=x", "InvalidArgument"),
+        ] {
+            assert_eq!(ask(request(method, uri, &[], "")).await.unwrap_err().code, code, "{method} {uri}");
+        }
+        let sse = [("x-amz-server-side-encryption", "AES256")];
+        assert_eq!(ask(request("GET", "/b/k", &sse, "")).await.unwrap_err().code, "InvalidRequest");
+        assert_eq!(ask(request("DELETE", "/b/k", &sse, "")).await.unwrap_err().code, "InvalidArgument");
+        assert_eq!(ask(request("PUT", "/b", &sse, "")).await.unwrap_err().code, "InvalidArgument");
+    }
+
+    #[tokio::test]
+    async fn small_documents_are_checked_against_what_was_declared() {
+        let good = [("content-md5", "JfnnlDI7RTiF9RgfG2JNCw==")];
+        assert!(ask(request("POST", "/b?delete", &good, "123456789")).await.is_ok());
+        assert_eq!(ask(request("POST", "/b?delete", &good, "12345678")).await.unwrap_err().code, "BadDigest");
+        let crc = [("x-amz-checksum-crc32", "y/Q5Jg==")];
+        assert!(ask(request("POST", "/b?delete", &crc, "123456789")).await.is_ok());
+        assert_eq!(ask(request("POST", "/b?delete", &crc, "x")).await.unwrap_err().code, "BadDigest");
+        // On a completion the checksum is the object's.
+        assert!(ask(request("POST", "/b/k?uploadId=1", &crc, "x")).await.is_ok());
+        let long = [("content-length", "4194305")];
+        assert_eq!(ask(request("POST", "/b?delete", &long, "x")).await.unwrap_err().code, "MaxMessageLengthExceeded");
+        let blocked = "<ServerSideEncryptionConfiguration><Rule><BlockedEncryptionTypes/></Rule>";
+        assert_eq!(ask(request("PUT", "/b?encryption", &[], blocked)).await.unwrap_err().code, "NotImplemented");
+    }
+
+    #[tokio::test]
+    async fn a_failing_small_body_keeps_its_own_code() {
+        let failing = futures::stream::iter([Err::<http_body::Frame<Bytes>, _>(BodyError::HashMismatch)]);
+        let body = Incoming { body: Box::pin(StreamBody::new(failing)), ended: Arc::default() };
+        let (parts, _) = request("POST", "/b?delete", &[], "").into_parts();
+        let refused = prepare(parts, body, &SseHeaders::default(), context(), &BaseDomains::default()).await;
+        assert_eq!(refused.unwrap_err().code, "XAmzContentSHA256Mismatch");
+    }
+}
