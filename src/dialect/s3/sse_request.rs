@@ -88,8 +88,7 @@ pub(super) fn parse(headers: &SseHeaders, accepts: Accepts, transport: Transport
         return Err(Face::invalid_argument(format!("The header {name} is repeated, unknown or not text.")));
     }
     refuse_unused(headers, accepts)?;
-    let mut input = SseInput::default();
-    input.source = customer(&headers.source, transport)?;
+    let mut input = SseInput { source: customer(&headers.source, transport)?, ..SseInput::default() };
     match accepts {
         Accepts::Nothing => {}
         Accepts::Read | Accepts::Part | Accepts::PartCopy => input.customer = customer(&headers.customer, transport)?,
@@ -392,7 +391,7 @@ mod tests {
         const A: (&str, &str) = ("-customer-algorithm", "AES256");
         const K: &str = "-customer-key";
         const M: &str = "-customer-key-md5";
-        let table: Vec<(Vec<(&str, &str)>, &str, &str)> = vec![
+        let table = [
             (vec![(K, key), (M, md5)], "InvalidArgument", "must provide a valid encryption algorithm."),
             (vec![(M, md5)], "InvalidArgument", "must provide a valid encryption algorithm."),
             (vec![("-customer-algorithm", "DES"), (K, key), (M, md5)], "InvalidEncryptionAlgorithmError", "AES256"),
