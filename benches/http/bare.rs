@@ -28,7 +28,8 @@ pub(crate) fn run(directory: &str) {
             let file = Arc::clone(&file);
             tokio::spawn(async move {
                 let service = service_fn(move |request| answer(request, Arc::clone(&file)));
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
             });
         }
     });

@@ -77,7 +77,8 @@ impl Connection {
         };
         let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 200"), "{}", String::from_utf8_lossy(&self.buffer[..filled]));
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
         let mut left: usize = length - (filled - end);
         while left > 0 {
             let read = self.stream.read(&mut self.buffer).unwrap();

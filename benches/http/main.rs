@@ -58,9 +58,8 @@ struct Settings {
 
 impl Settings {
     fn from_environment() -> Self {
-        let number = |name: &str, default: u64| {
-            std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-        };
+        let number =
+            |name: &str, default: u64| std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
         Self {
             rounds: usize::try_from(number("BENCH_ROUNDS", 5)).unwrap(),
             round: Duration::from_millis(number("BENCH_MILLIS", 700)),

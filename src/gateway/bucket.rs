@@ -49,7 +49,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
     pub async fn head_bucket(&self, caller: &Caller, name: &BucketName) -> Result<Bucket, Error> {
-        self.bucket_for(caller, name, Action::ReadBucket).await
+        self.bucket_for(caller, name, Action::ListBucket).await
     }
 
     /// The caller's buckets, by name; the root user sees all.
@@ -59,7 +59,7 @@ impl Gateway {
     pub async fn list_buckets(&self, caller: &Caller) -> Result<Vec<Bucket>, Error> {
         principal(caller)?;
         let mut buckets = self.store.buckets().await?;
-        buckets.retain(|bucket| authorize(caller, Action::ReadBucket, Some(&bucket.owner)).is_ok());
+        buckets.retain(|bucket| authorize(caller, Action::ListBucket, Some(&bucket.owner)).is_ok());
         Ok(buckets)
     }
 
@@ -73,7 +73,7 @@ impl Gateway {
         name: &BucketName,
         default: BucketDefault,
     ) -> Result<(), Error> {
-        self.bucket_for(caller, name, Action::ConfigureBucket).await?;
+        self.bucket_for(caller, name, Action::PutEncryptionConfiguration).await?;
         let value = serde_json::to_vec(&default)
             .map_err(|_| Error::Store(store::Error::Corrupt("a bucket default cannot be written".to_owned())))?;
         Ok(self.store.set_bucket_config(name, ENCRYPTION, Some(value)).await?)
@@ -84,7 +84,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
     pub async fn bucket_encryption(&self, caller: &Caller, name: &BucketName) -> Result<Option<BucketDefault>, Error> {
-        default_encryption(&self.bucket_for(caller, name, Action::ReadBucket).await?)
+        default_encryption(&self.bucket_for(caller, name, Action::GetEncryptionConfiguration).await?)
     }
 
     /// Takes the bucket's default encryption back. Idempotent.
@@ -92,7 +92,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
     pub async fn delete_bucket_encryption(&self, caller: &Caller, name: &BucketName) -> Result<(), Error> {
-        self.bucket_for(caller, name, Action::ConfigureBucket).await?;
+        self.bucket_for(caller, name, Action::PutEncryptionConfiguration).await?;
         Ok(self.store.set_bucket_config(name, ENCRYPTION, None).await?)
     }
 }

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::identity::{Action, Caller};
 use crate::kms::DataKey;
-use crate::sse::{Attributes, CustomerKey, ObjectKind, SealedPart, SseMode, Summary};
+use crate::sse::{Attributes, CustomerKey, ObjectKind, SealedPart, SegmentSize, SseMode, manifest};
 use crate::store::{Commit, Completion, StoredPart, StoredTag};
 use crate::types::PartNumber;
 
 use super::digest::{combine_crc64, combine_parts, multipart_etag};
 use super::multipart::Uploading;
+use super::put::AEAD;
 use super::records::{PartRecord, digests_of_multipart};
-use super::{
-    Checksum, ChecksumAlgorithm, CompleteRequest, Error, Gateway, MAX_OBJECT, MIN_PART, NamedPart, Written, principal,
-};
+use super::{Checksum, ChecksumAlgorithm, CompleteRequest, Error, Gateway, MAX_OBJECT, MIN_PART, NamedPart, Written};
 
 /// How many part records are fetched at once.
 const PAGE: usize = 1000;
@@ -40,7 +39,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::InvalidPart`], [`Error::InvalidPartOrder`], [`Error::PartTooSmall`], [`Error::NoSuchUpload`], …
     pub async fn complete_upload(&self, caller: &Caller, request: CompleteRequest) -> Result<Written, Error> {
-        self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         check_order(&request.parts)?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let precondition = self.precondition(&uploading.at.object, &request.conditions).await?;
@@ -56,32 +55,37 @@ impl Gateway {
         let checksum = checksum_of(&uploading, &taken)?;
         check_declared(request.checksum.as_ref(), checksum.as_ref())?;
 
-        let object_id = uploading.envelope.object_id();
-        let attributes =
-            Attributes::new(object_id, whole.parts, whole.etag, Some(whole.crc64), ObjectKind::Multipart)?;
-        let digests = digests_of_multipart(checksum.as_ref(), &taken_checksums(&taken));
-        let manifest = self.keys.seal_manifest(
-            &attributes,
-            data_key.as_ref().map(|key| (&digests, key)),
-            &uploading.envelope,
-        )?;
-        let summary = self.keys.seal_summary(&uploading.at.object, &Summary::of(&attributes, manifest.len())?)?;
+        let attributes = Attributes {
+            object: uploading.envelope.object,
+            etag: whole.etag,
+            crc64: Some(whole.crc64),
+            kind: ObjectKind::Multipart,
+            parts: whole.parts,
+        };
+        let digests = digests_of_multipart(checksum.as_ref(), &taken_checksums(&taken))?;
+        let body = (AEAD, SegmentSize::DEFAULT);
+        let manifest = match &data_key {
+            Some(data_key) => manifest::seal(&attributes, &digests, body, data_key, self.keys.attribute_key()),
+            None => manifest::seal_without_digests(
+                &attributes,
+                body,
+                uploading.envelope.commitment,
+                self.keys.attribute_key(),
+            ),
+        }?;
+        let summary = self.summary_of(&uploading.at.object, &attributes, manifest.len())?;
         let completion = Completion {
             parts: taken.into_iter().map(|part| (part.number, part.tag)).collect(),
-            manifest: manifest.freeze(),
+            manifest,
             metadata: uploading.stored.metadata,
             commit: Commit { summary, precondition },
         };
         let stored = self.store.complete(&uploading.at, completion).await?;
         Ok(Written {
-            etag: attributes.etag().to_owned(),
+            etag: attributes.etag,
             version: stored.version,
             modified: stored.modified,
-            sse: self.keys.status(
-                &uploading.envelope,
-                request.customer_key.as_ref().map(CustomerKey::md5),
-                false,
-            )?,
+            sse: uploading.envelope.status(request.customer_key.as_ref()).without_context(),
             checksum,
             size: whole.size,
         })
@@ -165,12 +169,11 @@ fn whole_of(taken: &[Taken]) -> Result<Whole, Error> {
     let mut whole = Whole { parts: Vec::with_capacity(taken.len()), size: 0, etag: String::new(), crc64: 0 };
     let mut etags = Vec::with_capacity(taken.len());
     for (index, part) in taken.iter().enumerate() {
-        let size = part.record.part.plain_len();
+        let size = part.record.part.plain_len;
         if size < MIN_PART && index + 1 < taken.len() {
             return Err(Error::PartTooSmall { number: part.number, size, minimum: MIN_PART });
         }
-        whole.crc64 =
-            if index == 0 { part.record.crc64 } else { combine_crc64(whole.crc64, part.record.crc64, size) };
+        whole.crc64 = if index == 0 { part.record.crc64 } else { combine_crc64(whole.crc64, part.record.crc64, size) };
         whole.size = whole.size.saturating_add(size);
         whole.parts.push(part.record.part.clone());
         etags.push(part.record.etag_bits()?);
@@ -188,17 +191,14 @@ fn checksum_of(uploading: &Uploading, taken: &[Taken]) -> Result<Option<Checksum
     let parts = taken
         .iter()
         .map(|part| match &part.checksum {
-            Some((have, value)) if *have == algorithm => Ok((value.clone(), part.record.part.plain_len())),
+            Some((have, value)) if *have == algorithm => Ok((value.clone(), part.record.part.plain_len)),
             _ => Err(Error::InvalidPart(part.number)),
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Some(combine_parts(algorithm, kind, &parts)))
 }
 
-fn check_declared(
-    declared: Option<&(ChecksumAlgorithm, Vec<u8>)>,
-    computed: Option<&Checksum>,
-) -> Result<(), Error> {
+fn check_declared(declared: Option<&(ChecksumAlgorithm, Vec<u8>)>, computed: Option<&Checksum>) -> Result<(), Error> {
     match (declared, computed) {
         (None, _) => Ok(()),
         (Some((algorithm, value)), Some(have)) if have.algorithm == *algorithm && have.value == *value => Ok(()),

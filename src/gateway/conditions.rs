@@ -94,11 +94,8 @@ mod tests {
             ..Conditions::default()
         };
         assert!(fresh.judge_read("mine", Timestamp(1_000)).is_ok());
-        let matching = Conditions {
-            if_match: etags(&["MINE"]),
-            if_unmodified_since: Some(Timestamp(0)),
-            ..Conditions::default()
-        };
+        let matching =
+            Conditions { if_match: etags(&["MINE"]), if_unmodified_since: Some(Timestamp(0)), ..Conditions::default() };
         assert!(matching.judge_read("mine", Timestamp(5_000)).is_ok());
     }
 

@@ -8,7 +8,7 @@ use crate::types::ObjectAt;
 
 use super::bucket::default_encryption;
 use super::opened::{Looked, check_customer_key};
-use super::put::{ObjectWrite, check_metadata, customer_md5, opaque_etag};
+use super::put::{ObjectWrite, check_metadata, customer_of, opaque_etag};
 use super::records::checksums_of;
 use super::transfer::Intake;
 use super::{
@@ -41,7 +41,7 @@ impl Gateway {
         if onto_itself && request.metadata == MetadataDirective::Copy && request.sse.is_none() {
             return Err(Error::CopyOntoItself);
         }
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         let source = self.open_source(caller, &request.source).await?;
         let headers = match request.metadata {
             MetadataDirective::Copy => source.looked.headers(),
@@ -68,7 +68,7 @@ impl Gateway {
 
     /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
     pub(super) async fn open_source(&self, caller: &Caller, source: &CopySource) -> Result<OpenedSource, Error> {
-        self.bucket_for(caller, &source.at.bucket, Action::ReadObject).await?;
+        self.bucket_for(caller, &source.at.bucket, Action::GetObject).await?;
         let (looked, open) = self.open(&source.at, source.version.as_ref()).await?;
         let customer = source.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
@@ -78,12 +78,7 @@ impl Gateway {
     }
 
     async fn source_checksums(&self, source: &OpenedSource) -> Result<Vec<Checksum>, Error> {
-        let tail = self.manifest(&source.looked, source.open.as_ref()).await?;
-        let digests = self
-            .keys
-            .open_digests(&tail, source.looked.object.len, &source.data_key)
-            .map_err(Error::Integrity)?;
-        Ok(digests.as_ref().map(checksums_of).unwrap_or_default())
+        Ok(checksums_of(&self.digests(&source.looked, source.open.as_ref(), &source.data_key).await?))
     }
 
     /// The same ciphertext under a new wrap: O(1) in the size of the body. `None` when the source was replaced
@@ -102,7 +97,7 @@ impl Gateway {
             self.keys.rewrap(&principal(caller)?, data_key, &looked.envelope, &copying.choice, at).await?;
         if looked.envelope.mode() == SseMode::S3 && envelope.mode() != SseMode::S3 {
             // The source's ETag is the MD5 of its plaintext; under a CMK or a customer key no such fingerprint shows.
-            envelope.set_etag(Some(opaque_etag()?));
+            envelope.etag = Some(opaque_etag()?);
         }
         let ObjectHeaders { system, user } = copying.headers.clone();
         let mut metadata = Metadata { system, user, ..Metadata::default() };
@@ -112,7 +107,7 @@ impl Gateway {
             target: at.clone(),
             metadata,
             commit: Commit {
-                summary: self.keys.seal_summary(at, &looked.summary)?,
+                summary: looked.summary.seal(self.keys.attribute_key(), at)?.into(),
                 precondition: copying.precondition.clone(),
             },
         };
@@ -121,12 +116,12 @@ impl Gateway {
             copied => copied?,
         };
         Ok(Some(Written {
-            etag: envelope.etag().unwrap_or_else(|| looked.summary.etag()).to_owned(),
+            etag: envelope.etag.as_ref().unwrap_or(&looked.summary.etag).clone(),
             version: stored.version,
             modified: stored.modified,
-            sse: self.keys.status(&envelope, customer_md5(&copying.choice), true)?,
+            sse: envelope.status(customer_of(&copying.choice)),
             checksum: checksums.first().cloned(),
-            size: looked.summary.plain_len(),
+            size: looked.summary.plain_len.0,
         }))
     }
 
@@ -141,7 +136,7 @@ impl Gateway {
     ) -> Result<Written, Error> {
         let OpenedSource { looked, open, data_key } = source;
         let plain = self.plaintext(&looked, open.as_ref(), &data_key, None).await?;
-        let body = Intake { stream: plain, len: looked.summary.plain_len(), trailers: None };
+        let body = Intake { stream: plain, len: looked.summary.plain_len.0, trailers: None };
         let write = ObjectWrite {
             at: copying.at,
             headers: copying.headers,

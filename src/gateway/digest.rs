@@ -211,10 +211,7 @@ mod tests {
         assert_eq!(hex::encode(digest_of(ChecksumAlgorithm::Crc32, b"123456789")), "cbf43926");
         assert_eq!(hex::encode(digest_of(ChecksumAlgorithm::Crc32c, b"123456789")), "e3069283");
         assert_eq!(hex::encode(digest_of(ChecksumAlgorithm::Crc64Nvme, b"123456789")), "ae8b14860a799888");
-        assert_eq!(
-            hex::encode(digest_of(ChecksumAlgorithm::Sha1, b"abc")),
-            "a9993e364706816aba3e25717850c26c9cd0d89d"
-        );
+        assert_eq!(hex::encode(digest_of(ChecksumAlgorithm::Sha1, b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
         let mut digester = Digester::new(DeclaredDigests::default(), true);
         digester.update(b"123456789");
         let computed = digester.finish(None).unwrap();
@@ -224,10 +221,8 @@ mod tests {
 
     #[test]
     fn a_wrong_declared_digest_is_refused() {
-        let declared = DeclaredDigests {
-            checksum: Some((ChecksumAlgorithm::Crc32, vec![0; 4])),
-            ..DeclaredDigests::default()
-        };
+        let declared =
+            DeclaredDigests { checksum: Some((ChecksumAlgorithm::Crc32, vec![0; 4])), ..DeclaredDigests::default() };
         let mut digester = Digester::new(declared, false);
         digester.update(b"data");
         assert!(matches!(digester.finish(None), Err(Error::BadDigest("x-amz-checksum-crc32"))));

@@ -4,9 +4,7 @@ use crate::identity::{Action, Caller};
 use crate::store::{ListEntry, ListQuery, UploadEntry, UploadQuery};
 use crate::types::{BucketName, ObjectAt};
 
-use super::{
-    Error, Gateway, ListedEntry, ListedObject, ListedUpload, ListedUploadEntry, Listing, UploadListing,
-};
+use super::{Error, Gateway, ListedEntry, ListedObject, ListedUpload, ListedUploadEntry, Listing, UploadListing};
 
 impl Gateway {
     /// A page of the bucket's objects.
@@ -14,7 +12,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`]; [`Error::Integrity`] when an object's record does not verify.
     pub async fn list_objects(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
-        let bucket = self.bucket_for(caller, name, Action::ListObjects).await?;
+        let bucket = self.bucket_for(caller, name, Action::ListBucket).await?;
         if query.limit == 0 {
             return Ok(Listing { entries: Vec::new(), truncated: false, owner: bucket.owner });
         }
@@ -32,7 +30,7 @@ impl Gateway {
         Ok(ListedEntry::Object(ListedObject {
             key,
             etag: looked.etag(),
-            size: looked.summary.plain_len(),
+            size: looked.summary.plain_len.0,
             modified: looked.object.modified,
         }))
     }
@@ -47,7 +45,7 @@ impl Gateway {
         name: &BucketName,
         query: UploadQuery,
     ) -> Result<UploadListing, Error> {
-        let bucket = self.bucket_for(caller, name, Action::ListUploads).await?;
+        let bucket = self.bucket_for(caller, name, Action::ListBucketMultipartUploads).await?;
         if query.limit == 0 {
             return Ok(UploadListing { entries: Vec::new(), truncated: false });
         }

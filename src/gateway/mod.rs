@@ -74,7 +74,7 @@ impl Gateway {
 
 /// On whose behalf keys are used.
 fn principal(caller: &Caller) -> Result<Principal, Error> {
-    caller.principal().ok_or_else(|| Error::AccessDenied("anonymous requests are not allowed".to_owned()))
+    Ok(caller.principal()?)
 }
 
 impl From<identity::Denied> for Error {

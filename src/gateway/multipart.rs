@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use crate::identity::{Action, Caller};
 use crate::kms::DataKey;
-use crate::sse::{CustomerKey, Envelope, PartSealer, SseChoice, SseMode};
+use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseChoice, SseMode};
 use crate::store::{Metadata, StoredUpload, UploadAt};
 use crate::types::{ObjectAt, PartNumber, UploadId};
 
 use super::bucket::default_encryption;
 use super::digest::Digester;
-use super::put::{check_metadata, check_size, customer_md5, etag_of};
+use super::put::{AEAD, check_metadata, check_size, customer_of, etag_of};
 use super::records::{PartDigests, PartRecord, UploadState};
 use super::transfer::{Intake, Sealed, seal_into};
 use super::{
@@ -32,7 +32,7 @@ impl Gateway {
     /// # Errors
     /// As writing an object.
     pub async fn create_upload(&self, caller: &Caller, request: CreateUploadRequest) -> Result<UploadCreated, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         check_metadata(&request.headers)?;
         let choice = SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref());
         let (envelope, _) = self.keys.create(&principal(caller)?, &choice, &request.at).await?;
@@ -44,7 +44,7 @@ impl Gateway {
         let at = UploadAt { object: request.at, id: id.clone() };
         let state = self.seal_upload_state(&at, &UploadState { checksum: request.checksum })?;
         self.store.create_upload(&at, metadata, state).await?;
-        let sse = self.keys.status(&envelope, customer_md5(&choice), true)?;
+        let sse = envelope.status(customer_of(&choice));
         Ok(UploadCreated { id, sse, checksum: request.checksum })
     }
 
@@ -53,7 +53,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::UploadKeyRequired`], [`Error::UploadKeyMismatch`], the body's errors.
     pub async fn put_part(&self, caller: &Caller, request: PartRequest) -> Result<PartWritten, Error> {
-        self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let data_key = self.upload_key(caller, &uploading, request.customer_key.as_ref()).await?;
         let digests = with_upload_checksum(request.digests, &uploading.state)?;
@@ -66,10 +66,10 @@ impl Gateway {
     /// # Errors
     /// As reading the source and writing a part; [`Error::InvalidRange`] when the range is not inside the source.
     pub async fn copy_part(&self, caller: &Caller, request: PartCopyRequest) -> Result<PartWritten, Error> {
-        self.bucket_for(caller, &request.at.bucket, Action::WriteObject).await?;
+        self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let source = self.open_source(caller, &request.source).await?;
-        let size = source.looked.summary.plain_len();
+        let size = source.looked.summary.plain_len.0;
         let range = match request.range {
             // Unlike a GET's, this range is not clipped: S3 refuses one that ends outside the source.
             Some((first, last)) if first <= last && last < size => Some((first, last - first + 1)),
@@ -93,7 +93,7 @@ impl Gateway {
     ) -> Result<PartWritten, Error> {
         check_size(body.len)?;
         let md5_etag = uploading.envelope.mode() == SseMode::S3;
-        let sealer = PartSealer::new(data_key, part.number)?;
+        let sealer = PartSealer::new(data_key, part.number, AEAD, SegmentSize::DEFAULT)?.expecting(body.len);
         let mut writer = self.store.put_part(&uploading.at, part.number).await?;
         let sealed = seal_into(body, sealer, Digester::new(part.digests, md5_etag), &mut writer).await?;
         let Sealed { part: sealed, digests, rest } = sealed;
@@ -109,7 +109,7 @@ impl Gateway {
         Ok(PartWritten {
             etag,
             modified: stored.modified,
-            sse: self.keys.status(&uploading.envelope, part.customer.as_ref().map(CustomerKey::md5), false)?,
+            sse: uploading.envelope.status(part.customer.as_ref()).without_context(),
             checksum: digests.into_checksum(),
         })
     }
@@ -119,7 +119,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchUpload`].
     pub async fn abort_upload(&self, caller: &Caller, at: &ObjectAt, upload: &UploadId) -> Result<(), Error> {
-        self.bucket_for(caller, &at.bucket, Action::AbortUpload).await?;
+        self.bucket_for(caller, &at.bucket, Action::AbortMultipartUpload).await?;
         Ok(self.store.abort(&UploadAt { object: at.clone(), id: upload.clone() }).await?)
     }
 
@@ -128,7 +128,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchUpload`].
     pub async fn list_parts(&self, caller: &Caller, request: ListPartsRequest) -> Result<PartList, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::ListParts).await?;
+        let bucket = self.bucket_for(caller, &request.at.bucket, Action::ListMultipartUploadParts).await?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let page = self.store.parts(&uploading.at, request.after, request.limit).await?;
         // Checksums are sealed under the data key. The service's own key opens it here; a CMK is not used to list.
@@ -147,7 +147,7 @@ impl Gateway {
             };
             parts.push(PartInfo {
                 number: stored.number,
-                size: record.part.plain_len(),
+                size: record.part.plain_len,
                 etag: record.etag,
                 modified: stored.modified,
                 checksum: checksum.map(|(algorithm, value)| Checksum {

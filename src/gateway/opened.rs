@@ -1,15 +1,19 @@
 //! An object looked at or opened: record verified, summary opened, nothing decrypted yet.
 
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use futures::{StreamExt as _, TryStreamExt as _};
+
 use crate::kms::{DataKey, Principal};
-use crate::sse::{Attributes, BodyOpener, CustomerKey, Envelope, PlainOffset, SseMode, Summary};
+use crate::sse::{
+    BodyOpener, CustomerKey, Digests, Envelope, Layout, ObjectKind, PlainOffset, SseMode, Summary, TAIL_GUESS, manifest,
+};
 use crate::store::{CipherOffset, OpenObject, StoredObject};
 use crate::types::{ObjectAt, VersionId};
 
 use super::transfer::open_from;
 use super::{Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut};
-
-/// How much of a body's end is read to find a manifest whose length is not known.
-const MANIFEST_GUESS: u64 = 64 << 10;
 
 /// A stored object whose metadata has been verified: nothing of it was altered, and it belongs to this bucket and key.
 pub(super) struct Looked {
@@ -21,7 +25,7 @@ pub(super) struct Looked {
 impl Looked {
     /// The ETag that clients see: the manifest's, unless a copy from another mode gave the object its own.
     pub(super) fn etag(&self) -> String {
-        self.envelope.etag().unwrap_or_else(|| self.summary.etag()).to_owned()
+        self.envelope.etag.as_ref().unwrap_or(&self.summary.etag).clone()
     }
 
     pub(super) fn headers(&self) -> ObjectHeaders {
@@ -49,9 +53,9 @@ impl Gateway {
 
     pub(super) fn verify(&self, at: &ObjectAt, object: StoredObject) -> Result<Looked, Error> {
         let envelope = self.keys.verify(at, &object.metadata).map_err(Error::Integrity)?;
-        let summary = self.keys.open_summary(at, &object.summary).map_err(Error::Integrity)?;
+        let summary = Summary::open(&object.summary, self.keys.attribute_key(), at).map_err(Error::Integrity)?;
         // The record pins the body: metadata, summary and stored length of two writes cannot be mixed.
-        if summary.object_id() != envelope.object_id() || summary.cipher_len() != object.len {
+        if summary.object != envelope.object || summary.cipher_len != object.len {
             return Err(Error::Integrity(crate::sse::Error::Summary));
         }
         Ok(Looked { object, envelope, summary })
@@ -62,11 +66,11 @@ impl Gateway {
             etag: looked.etag(),
             version: looked.object.version.clone(),
             modified: looked.object.modified,
-            size: looked.summary.plain_len(),
+            size: looked.summary.plain_len.0,
             headers: looked.headers(),
-            sse: self.keys.status(&looked.envelope, customer.map(CustomerKey::md5), false)?,
+            sse: looked.envelope.status(customer).without_context(),
             checksums: Vec::new(),
-            parts: looked.summary.multipart_count(),
+            parts: (looked.summary.kind == ObjectKind::Multipart).then_some(looked.summary.parts),
         })
     }
 
@@ -89,50 +93,76 @@ impl Gateway {
         data_key: &DataKey,
         range: Option<(u64, u64)>,
     ) -> Result<PlainOut, Error> {
-        let attributes = self.attributes(looked, open).await?;
+        let layout = self.layout(looked, open).await?;
         let (cipher, opener) = match range {
-            None => BodyOpener::whole(data_key, &attributes, &looked.summary, self.keys.attribute_key()),
+            None => BodyOpener::whole(data_key, self.keys.attribute_key(), looked.envelope.object, Arc::clone(&layout)),
             Some((first, len)) => {
-                let end = first.saturating_add(len);
-                BodyOpener::range(data_key, &attributes, PlainOffset(first)..PlainOffset(end))
+                let plain = PlainOffset(first)..PlainOffset(first.saturating_add(len));
+                BodyOpener::range(data_key, Arc::clone(&layout), plain).map_err(Error::Integrity)?
             }
+        };
+        let chunk = opener.chunk_len();
+        let mut streams = Vec::new();
+        // Cutting the read after each part's header makes every chunk whole segments, which open in place. That is
+        // worth a stream more per part, but not for a body of one chunk.
+        if cipher.end.0.saturating_sub(cipher.start.0) > chunk as u64 && layout.part_count() == 1 {
+            for piece in layout.aligned_reads(cipher) {
+                streams.push(open.read(piece, chunk).await?);
+            }
+        } else {
+            streams.push(open.read(cipher, chunk).await?);
         }
-        .map_err(Error::Integrity)?;
-        let stream = open.read(cipher, opener.preferred_chunk()).await?;
-        open_from(stream, opener).await
+        open_from(Box::pin(futures::stream::iter(streams).flatten()), opener).await
     }
 
-    /// The parts of the body: from the summary for one part, from the manifest for several.
-    pub(super) async fn attributes(&self, looked: &Looked, open: &dyn OpenObject) -> Result<Attributes, Error> {
-        if let Some(attributes) = looked.summary.attributes() {
-            return Ok(attributes);
+    /// The layout of the body: from the summary for one part, from the manifest for several.
+    pub(super) async fn layout(&self, looked: &Looked, open: &dyn OpenObject) -> Result<Arc<Layout>, Error> {
+        if let Some(layout) = looked.summary.layout().map_err(Error::Integrity)? {
+            return Ok(layout);
         }
         let tail = self.manifest(looked, open).await?;
-        let attributes = self.keys.open_attributes(&tail, looked.object.len).map_err(Error::Integrity)?;
-        if attributes.object_id() != looked.envelope.object_id() {
+        let opened =
+            manifest::open_attributes(&tail, looked.object.len, self.keys.attribute_key()).map_err(Error::Integrity)?;
+        if opened.attributes.object != looked.envelope.object {
             return Err(Error::Integrity(crate::sse::Error::Manifest));
         }
-        Ok(attributes)
+        Ok(Arc::new(opened.layout))
     }
 
-    /// The bytes of the manifest.
-    pub(super) async fn manifest(&self, looked: &Looked, open: &dyn OpenObject) -> Result<bytes::BytesMut, Error> {
-        use futures::TryStreamExt as _;
-        let len = looked.object.len;
-        let tail = looked.summary.manifest_len().unwrap_or(MANIFEST_GUESS).min(len.0);
-        let range = CipherOffset(len.0 - tail)..len;
-        let stream = open.read(range, usize::try_from(tail).unwrap_or(usize::MAX)).await?;
-        let joined = stream
-            .try_fold(bytes::BytesMut::new(), |mut all, chunk| async move {
-                if all.is_empty() {
-                    return Ok(chunk);
-                }
-                all.extend_from_slice(&chunk);
-                Ok(all)
-            })
-            .await?;
-        Ok(joined)
+    /// The end of the body, with the whole manifest in it.
+    pub(super) async fn manifest(&self, looked: &Looked, open: &dyn OpenObject) -> Result<BytesMut, Error> {
+        let tail = read_tail(looked.object.len, TAIL_GUESS as u64, open).await?;
+        let trailer = manifest::parse_trailer(&tail).map_err(Error::Integrity)?;
+        if trailer.manifest_len() <= tail.len() as u64 {
+            return Ok(tail);
+        }
+        read_tail(looked.object.len, trailer.manifest_len(), open).await
     }
+
+    /// The digests that the manifest keeps.
+    pub(super) async fn digests(
+        &self,
+        looked: &Looked,
+        open: &dyn OpenObject,
+        data_key: &DataKey,
+    ) -> Result<Digests, Error> {
+        let tail = self.manifest(looked, open).await?;
+        manifest::open_digests(&tail, data_key).map_err(Error::Integrity)
+    }
+}
+
+/// The last `wanted` bytes of a body (or all of a shorter one).
+async fn read_tail(len: CipherOffset, wanted: u64, open: &dyn OpenObject) -> Result<BytesMut, Error> {
+    let start = CipherOffset(len.0.saturating_sub(wanted));
+    let stream = open.read(start..len, usize::try_from(wanted).unwrap_or(usize::MAX)).await?;
+    let joined = stream.try_fold(BytesMut::new(), |mut all, chunk| async move {
+        if all.is_empty() {
+            return Ok(chunk);
+        }
+        all.extend_from_slice(&chunk);
+        Ok(all)
+    });
+    Ok(joined.await?)
 }
 
 /// A customer key must be given for an SSE-C object and for no other.

@@ -53,11 +53,7 @@ impl PartRecord {
     }
 
     /// The part's checksum, for who has the data key.
-    pub(super) fn checksum(
-        &self,
-        at: &UploadAt,
-        key: &DataKey,
-    ) -> Result<Option<(ChecksumAlgorithm, Vec<u8>)>, Error> {
+    pub(super) fn checksum(&self, at: &UploadAt, key: &DataKey) -> Result<Option<(ChecksumAlgorithm, Vec<u8>)>, Error> {
         let place = place(at, Some(self.part.number));
         let opened: PartDigests = decode(&sse::open_under(key, PART_DIGESTS, &place, &self.digests)?)?;
         Ok(opened.checksum)

@@ -88,7 +88,8 @@ pub(super) async fn seal_into(
 
 struct Opening {
     cipher: CipherStream,
-    opener: BodyOpener,
+    /// Until the end.
+    opener: Option<BodyOpener>,
     ready: VecDeque<Bytes>,
     ended: bool,
 }
@@ -100,13 +101,17 @@ impl Opening {
         while !self.ended && self.ready.len() < 2 {
             match self.cipher.next().await {
                 Some(chunk) => {
-                    self.opener.push(chunk?).map_err(Error::Integrity)?;
-                    while let Some(plain) = self.opener.next().map_err(Error::Integrity)? {
+                    let chunk = chunk?;
+                    let Some(opener) = &mut self.opener else { break };
+                    opener.push(chunk);
+                    while let Some(plain) = opener.next().map_err(Error::Integrity)? {
                         self.ready.push_back(plain);
                     }
                 }
                 None => {
-                    self.opener.finish().map_err(Error::Integrity)?;
+                    if let Some(opener) = self.opener.take() {
+                        opener.finish().map_err(Error::Integrity)?;
+                    }
                     self.ended = true;
                 }
             }
@@ -118,7 +123,7 @@ impl Opening {
 /// Opens ciphertext as plaintext. The first chunk is opened before this returns, so that an object whose beginning
 /// does not verify is an error answer and not a cut connection.
 pub(super) async fn open_from(cipher: CipherStream, opener: BodyOpener) -> Result<PlainOut, Error> {
-    let mut opening = Opening { cipher, opener, ready: VecDeque::new(), ended: false };
+    let mut opening = Opening { cipher, opener: Some(opener), ready: VecDeque::new(), ended: false };
     let first = opening.next().await?;
     let start = futures::stream::iter(first.map(Ok));
     let rest = futures::stream::try_unfold(opening, |mut opening| async move {

@@ -101,12 +101,48 @@ pub(super) fn host(parts: &Parts) -> Result<String, AuthError> {
 /// The parameters that SigV2 signs. Everything that selects another operation is here, also what was added to S3 after
 /// SigV2's list was written: a parameter outside the list could be added to a signed request.
 const SIGV2_PARAMETERS: &[&str] = &[
-    "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "intelligent-tiering", "inventory",
-    "legal-hold", "lifecycle", "location", "logging", "metrics", "notification", "object-lock", "ownershipControls",
-    "partNumber", "policy", "policyStatus", "publicAccessBlock", "replication", "requestPayment",
-    "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language",
-    "response-content-type", "response-expires", "restore", "retention", "select", "select-type", "storageClass",
-    "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning", "versions", "website",
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "partNumber",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+    "restore",
+    "retention",
+    "select",
+    "select-type",
+    "storageClass",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versionId",
+    "versioning",
+    "versions",
+    "website",
 ];
 
 /// SigV2's canonical resource: the bucket that the host names, if it names one, the path as sent, and the
@@ -179,7 +215,10 @@ mod tests {
     #[test]
     fn a_sigv2_resource_names_the_bucket_and_the_sub_resources() {
         assert_eq!(sigv2_resource(Some("b"), "/k", ""), b"/b/k");
-        assert_eq!(sigv2_resource(None, "/b/k%20", "uploadId=x%2By&partNumber=2&prefix=q"), b"/b/k%20?partNumber=2&uploadId=x+y");
+        assert_eq!(
+            sigv2_resource(None, "/b/k%20", "uploadId=x%2By&partNumber=2&prefix=q"),
+            b"/b/k%20?partNumber=2&uploadId=x+y"
+        );
         assert_eq!(sigv2_resource(None, "", "acl"), b"/?acl");
         assert_eq!(sigv2_resource(None, "/b", "%61cl"), b"/b?acl");
     }

@@ -92,7 +92,8 @@ mod tests {
         let iso = SignedDate::from_iso("20130524T000000Z").unwrap();
         assert_eq!(iso.seconds(), 1_369_353_600);
         assert_eq!(iso.day(), "20130524");
-        for http in ["Fri, 24 May 2013 00:00:00 GMT", "Fri, 24 May 2013 00:00:00 +0000", "Fri, 24 May 2013 02:00:00 +0200"]
+        for http in
+            ["Fri, 24 May 2013 00:00:00 GMT", "Fri, 24 May 2013 00:00:00 +0000", "Fri, 24 May 2013 02:00:00 +0200"]
         {
             assert_eq!(SignedDate::from_http(http).as_ref(), Some(&iso), "{http}");
         }
@@ -102,8 +103,17 @@ mod tests {
     #[test]
     fn what_is_not_a_date_is_refused() {
         for bad in [
-            "", "20130524", "20130524T000000", "20130524T000000z", "20131324T000000Z", "20130230T000000Z",
-            "20130524T240000Z", "2013-5-24T00000Z", "+0130524T000000Z", "20130524 000000Z", "２0130524T0000Z",
+            "",
+            "20130524",
+            "20130524T000000",
+            "20130524T000000z",
+            "20131324T000000Z",
+            "20130230T000000Z",
+            "20130524T240000Z",
+            "2013-5-24T00000Z",
+            "+0130524T000000Z",
+            "20130524 000000Z",
+            "２0130524T0000Z",
         ] {
             assert_eq!(SignedDate::from_iso(bad), None, "{bad}");
         }

@@ -44,10 +44,14 @@ pub enum Flaw {
     #[error("X-Amz-Expires must be positive")]
     ExpiresNotPositive,
     /// `X-Amz-Expires` is more than a week.
-    #[error("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")]
+    #[error(
+        "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"
+    )]
     ExpiresTooLong,
     /// A parameter is missing from the URL.
-    #[error("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")]
+    #[error(
+        "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+    )]
     Incomplete,
     /// A parameter is not UTF-8.
     #[error("the parameter {0} is not text")]

@@ -131,7 +131,8 @@ impl Signer {
             self.stamp,
             names.join("%3B")
         );
-        let payload = extra.iter().find(|(name, _)| *name == "x-amz-content-sha256").map_or("UNSIGNED-PAYLOAD", |p| p.1);
+        let payload =
+            extra.iter().find(|(name, _)| *name == "x-amz-content-sha256").map_or("UNSIGNED-PAYLOAD", |p| p.1);
         let signature = self.request_signature(method, &target, &headers, payload);
         head(method, &format!("{target}&X-Amz-Signature={signature}"), &headers)
     }
@@ -142,10 +143,7 @@ impl Signer {
         let mut previous = seed.to_owned();
         for chunk in chunks.iter().copied().chain([&b""[..]]) {
             let hash = hex::encode(sha256(chunk));
-            let text = format!(
-                "AWS4-HMAC-SHA256-PAYLOAD\n{}\n{}\n{previous}\n{EMPTY}\n{hash}",
-                self.stamp, self.scope
-            );
+            let text = format!("AWS4-HMAC-SHA256-PAYLOAD\n{}\n{}\n{previous}\n{EMPTY}\n{hash}", self.stamp, self.scope);
             previous = self.sign(&text);
             body.extend_from_slice(format!("{:x};chunk-signature={previous}\r\n", chunk.len()).as_bytes());
             body.extend_from_slice(chunk);

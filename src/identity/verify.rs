@@ -58,7 +58,13 @@ enum Mechanism<'a> {
 
 /// Headers that say one thing: two lines of one would let the signature see one and a reader the other.
 const SINGLE: [&str; 8] = [
-    "authorization", "content-length", "content-md5", "content-type", "date", "host", "transfer-encoding",
+    "authorization",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "date",
+    "host",
+    "transfer-encoding",
     "x-amz-date",
 ];
 
@@ -190,9 +196,7 @@ impl Verifier {
 }
 
 fn check_duplicates(headers: &HeaderMap) -> Result<(), AuthError> {
-    let once = |name: &str| {
-        SINGLE.contains(&name) || (name.starts_with("x-amz-") && !name.starts_with("x-amz-meta-"))
-    };
+    let once = |name: &str| SINGLE.contains(&name) || (name.starts_with("x-amz-") && !name.starts_with("x-amz-meta-"));
     let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
     match headers.keys().map(header::HeaderName::as_str).filter(|name| once(name)).find(twice) {
         Some(name) => Err(AuthError::DuplicateHeader(name.to_owned())),

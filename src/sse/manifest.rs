@@ -64,12 +64,37 @@ pub fn seal(
     seal_with_salt(attributes, digests, body, data_key, attribute_key, Salt::random()?)
 }
 
+/// Seals a manifest whose digest section is absent: for who completes an upload without its customer key, which S3
+/// allows. The commitment is the one that the upload's envelope has.
+///
+/// # Errors
+/// As [`seal`].
+pub fn seal_without_digests(
+    attributes: &Attributes,
+    body: (Aead, SegmentSize),
+    commitment: Commitment,
+    attribute_key: &AttributeKey,
+) -> Result<Bytes, Error> {
+    seal_sections(attributes, None, body, commitment, attribute_key, Salt::random()?)
+}
+
 /// As [`seal`], with a given salt: for test vectors only, since a repeated salt repeats nonces.
 pub(crate) fn seal_with_salt(
     attributes: &Attributes,
     digests: &Digests,
-    (aead, size): (Aead, SegmentSize),
+    body: (Aead, SegmentSize),
     data_key: &DataKey,
+    attribute_key: &AttributeKey,
+    salt: Salt,
+) -> Result<Bytes, Error> {
+    seal_sections(attributes, Some((digests, data_key)), body, Commitment::of(data_key), attribute_key, salt)
+}
+
+fn seal_sections(
+    attributes: &Attributes,
+    digests: Option<(&Digests, &DataKey)>,
+    (aead, size): (Aead, SegmentSize),
+    commitment: Commitment,
     attribute_key: &AttributeKey,
     salt: Salt,
 ) -> Result<Bytes, Error> {
@@ -77,7 +102,9 @@ pub(crate) fn seal_with_salt(
     let mut first = Zeroizing::new(Vec::with_capacity(Attributes::plain_len(parts, MAX_ETAG_LEN) + TAG_LEN));
     attributes.encode(&mut first)?;
     let mut second = Zeroizing::new(Vec::with_capacity(MAX_DIGESTS_LEN + parts * MAX_DIGEST_LEN));
-    digests.encode(&mut second, parts)?;
+    if let Some((digests, _)) = digests {
+        digests.encode(&mut second, parts)?;
+    }
 
     let section_len = |plain: usize| u32::try_from(plain + TAG_LEN).map_err(|_| Error::Malformed("manifest length"));
     let trailer = Trailer {
@@ -85,9 +112,9 @@ pub(crate) fn seal_with_salt(
         segment_size: size,
         parts: u32::try_from(parts).map_err(|_| Error::Malformed("part count"))?,
         attributes_len: section_len(first.len())?,
-        digests_len: section_len(second.len())?,
+        digests_len: if digests.is_some() { section_len(second.len())? } else { 0 },
         salt,
-        commitment: Commitment::of(data_key),
+        commitment,
     };
     // The layout's rules are the reader's: what breaks them must not be written.
     let parts_len = attributes.parts.iter().try_fold(0_u64, |sum, part| {
@@ -98,7 +125,9 @@ pub(crate) fn seal_with_salt(
 
     let aad = trailer.encode();
     seal_once(&attributes_key(attribute_key, &salt), &aad, &mut first, 0);
-    seal_once(&digests_key(data_key, &salt), &aad, &mut second, 0);
+    if let Some((_, data_key)) = digests {
+        seal_once(&digests_key(data_key, &salt), &aad, &mut second, 0);
+    }
     Ok(Bytes::from([first.as_slice(), &second, &aad].concat()))
 }
 
@@ -226,6 +255,9 @@ pub fn open_digests(tail: &[u8], data_key: &DataKey) -> Result<Digests, Error> {
     let (trailer, _, section) = sections(tail)?;
     trailer.commitment.check(data_key)?;
     let parts = usize::try_from(trailer.parts).map_err(|_| Error::Malformed("part count"))?;
+    if section.is_empty() {
+        return Ok(Digests::default());
+    }
     let mut section = Zeroizing::new(section.to_vec());
     let plain = open_once(&digests_key(data_key, &trailer.salt), &trailer.encode(), &mut section);
     Digests::decode(plain.ok_or(Error::Manifest)?, parts)

@@ -135,8 +135,7 @@ impl Checked<'_> {
     pub(super) fn verify(self, parts: &Parts, payload: &str, service: Service) -> Result<Verified, AuthError> {
         let canonical = self.canonical_request(parts, payload, service)?;
         let scope = format!("{}/{}/{}/aws4_request", self.scope.day, self.scope.region, self.scope.service);
-        let signed =
-            format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", self.date.stamp(), hex::encode(sha256(&canonical)));
+        let signed = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", self.date.stamp(), hex::encode(sha256(&canonical)));
         let key = self.credential.signing_keys().get(self.credential.secret(), &self.scope);
         let computed = hmac_sha256(&key, signed.as_bytes());
         let mismatch = || AuthError::SignatureMismatch(self.claim.access_key.clone());

@@ -294,10 +294,7 @@ fn another_scope_is_refused() {
             "20130524/eu-west-1/s3/aws4_request",
             Flaw::Region { given: "eu-west-1".to_owned(), expected: "us-east-1".to_owned() },
         ),
-        (
-            "20130524/us-east-1/ec2/aws4_request",
-            Flaw::Service { given: "ec2".to_owned(), expected: "s3" },
-        ),
+        ("20130524/us-east-1/ec2/aws4_request", Flaw::Service { given: "ec2".to_owned(), expected: "s3" }),
         ("20130524/us-east-1/s3/aws5_request", Flaw::Terminal("aws5_request".to_owned())),
     ];
     for (scope, flaw) in flaws {
@@ -312,10 +309,9 @@ fn another_scope_is_refused() {
 #[test]
 fn an_unsigned_amz_header_is_refused() {
     for name in ["x-amz-acl", "x-amz-copy-source", "x-amz-server-side-encryption", "x-amz-tagging", "x-amz-meta-a"] {
-        for mut parts in [
-            Signer::default().header("PUT", "/b/k", &[], EMPTY),
-            Signer::default().url("PUT", "/b/k", "", &[], "60"),
-        ] {
+        for mut parts in
+            [Signer::default().header("PUT", "/b/k", &[], EMPTY), Signer::default().url("PUT", "/b/k", "", &[], "60")]
+        {
             insert(&mut parts, name, "v");
             assert_eq!(error(&parts), AuthError::HeadersNotSigned(vec![name.to_owned()]));
         }
@@ -409,8 +405,7 @@ fn tokens_and_other_schemes_are_refused() {
     let malformed = AuthError::Malformed { place: Place::Header, flaw: Flaw::Components };
     assert_eq!(scheme("AWS4-HMAC-SHA256"), malformed);
     assert_eq!(scheme("AWS4-HMAC-SHA256 junk"), malformed);
-    let strict =
-        Verifier::new(credentials(), StoppedClock::at(SECONDS), "us-east-1".to_owned(), SigV2::Refused);
+    let strict = Verifier::new(credentials(), StoppedClock::at(SECONDS), "us-east-1".to_owned(), SigV2::Refused);
     let v2 = head("GET", "/b", &[("host", "a"), ("date", "x"), ("authorization", "AWS AK:c2ln")]);
     assert_eq!(strict.identify(&v2, None).unwrap_err(), AuthError::SigV2Refused);
     let v2 = head("GET", "/b?AWSAccessKeyId=a&Signature=b&Expires=1", &[("host", "a")]);
