@@ -16,10 +16,13 @@ use crate::types::UserId;
 use super::*;
 use crate::kms::GeneratedKey;
 
+/// The CMK, the context and the data key of a wrap.
+type Wrapping = (String, EncryptionContext, [u8; 32]);
+
 /// A key service that keeps every data key it wrapped, with the context.
 #[derive(Debug, Default)]
 struct Vault {
-    wraps: Mutex<HashMap<Vec<u8>, (String, EncryptionContext, [u8; 32])>>,
+    wraps: Mutex<HashMap<Vec<u8>, Wrapping>>,
     padding: usize,
 }
 
