@@ -12,7 +12,7 @@ use super::bucket::default_encryption;
 use super::digest::Digester;
 use super::put::{AEAD, check_metadata, check_size, customer_of, etag_of};
 use super::records::{PartDigests, PartRecord, UploadState};
-use super::transfer::{Intake, Sealed, seal_into};
+use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
     Checksum, ChecksumKind, CreateUploadRequest, DeclaredDigests, Error, Gateway, ListPartsRequest, PartCopyRequest,
     PartInfo, PartList, PartRequest, PartWritten, UploadCreated, principal,
@@ -94,10 +94,10 @@ impl Gateway {
         check_size(body.len)?;
         let md5_etag = uploading.envelope.mode() == SseMode::S3;
         let sealer = PartSealer::new(data_key, part.number, AEAD, SegmentSize::DEFAULT)?.expecting(body.len);
-        let mut writer = self.store.put_part(&uploading.at, part.number).await?;
-        let sealed = seal_into(body, sealer, Digester::new(part.digests, md5_etag), &mut writer).await?;
+        let mut sink = Sink::Part(self.store.put_part(&uploading.at, part.number).await?);
+        let sealed = seal_into(body, sealer, Digester::new(part.digests, md5_etag), &mut sink).await?;
         let Sealed { part: sealed, digests, rest } = sealed;
-        writer.write(rest.freeze()).await?;
+        sink.take(rest.freeze()).await?;
         let etag = etag_of(&digests, md5_etag)?;
         let record = PartRecord {
             part: sealed,
@@ -105,7 +105,7 @@ impl Gateway {
             crc64: digests.crc64,
             digests: PartDigests { checksum: digests.checksum.clone() }.seal(&uploading.at, part.number, data_key)?,
         };
-        let stored = writer.commit(self.seal_part_record(&uploading.at, part.number, &record)?).await?;
+        let stored = sink.commit_part(self.seal_part_record(&uploading.at, part.number, &record)?).await?;
         Ok(PartWritten {
             etag,
             modified: stored.modified,

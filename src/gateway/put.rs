@@ -13,7 +13,7 @@ use crate::types::{ObjectAt, PartNumber};
 use super::bucket::default_encryption;
 use super::digest::{Computed, Digester};
 use super::records::digests_of;
-use super::transfer::{Intake, Sealed, seal_into};
+use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
     Conditions, DeclaredDigests, Error, Gateway, MAX_SINGLE_UPLOAD, MAX_USER_METADATA, ObjectHeaders, PutRequest,
     Written, principal,
@@ -64,25 +64,26 @@ impl Gateway {
 
         let md5_etag = envelope.mode() == SseMode::S3;
         let sealer = PartSealer::new(&data_key, PartNumber::FIRST, AEAD, SegmentSize::DEFAULT)?.expecting(body.len);
-        let mut writer = self.store.put(&at, metadata).await?;
+        let mut sink = Sink::Object(self.store.put(&at, metadata).await?);
         let size = body.len;
-        let sealed = seal_into(body, sealer, Digester::new(digests, md5_etag), &mut writer).await?;
+        let sealed = seal_into(body, sealer, Digester::new(digests, md5_etag), &mut sink).await?;
 
         let Sealed { part, digests, mut rest } = sealed;
         let etag = etag_of(&digests, md5_etag)?;
         let attributes = Attributes {
             object: envelope.object,
             etag: etag.clone(),
-            crc64: Some(digests.crc64),
+            // A fingerprint of the plaintext, and this section is not under the data key.
+            crc64: md5_etag.then_some(digests.crc64),
             kind: ObjectKind::Normal,
             parts: vec![part],
         };
         let body = (AEAD, SegmentSize::DEFAULT);
         let manifest = manifest::seal(&attributes, &digests_of(&digests)?, body, &data_key, self.keys.attribute_key())?;
         rest.extend_from_slice(&manifest);
-        writer.write(rest.freeze()).await?;
+        sink.take(rest.freeze()).await?;
         let summary = self.summary_of(&at, &attributes, manifest.len())?;
-        let stored = writer.commit(Commit { summary, precondition }).await?;
+        let stored = sink.commit_object(Commit { summary, precondition }).await?;
         Ok(Written {
             etag,
             version: stored.version,

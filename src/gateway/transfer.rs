@@ -16,20 +16,34 @@ use super::{BodyError, Error, PlainBody, PlainOut, TrailerSlot};
 const BATCH: usize = 256 << 10;
 
 /// Where ciphertext goes: an object or a part.
-pub(super) trait Sink {
+pub(super) enum Sink {
+    Object(Box<dyn ObjectWriter>),
+    Part(Box<dyn PartWriter>),
+}
+
+impl Sink {
     /// Takes the next bytes.
-    async fn take(&mut self, chunk: Bytes) -> Result<(), store::Error>;
-}
-
-impl Sink for Box<dyn ObjectWriter> {
-    async fn take(&mut self, chunk: Bytes) -> Result<(), store::Error> {
-        self.write(chunk).await
+    pub(super) async fn take(&mut self, chunk: Bytes) -> Result<(), store::Error> {
+        match self {
+            Self::Object(writer) => writer.write(chunk).await,
+            Self::Part(writer) => writer.write(chunk).await,
+        }
     }
-}
 
-impl Sink for Box<dyn PartWriter> {
-    async fn take(&mut self, chunk: Bytes) -> Result<(), store::Error> {
-        self.write(chunk).await
+    /// Makes what went in an object.
+    pub(super) async fn commit_object(self, commit: store::Commit) -> Result<store::StoredObject, store::Error> {
+        match self {
+            Self::Object(writer) => writer.commit(commit).await,
+            Self::Part(_) => Err(store::Error::Corrupt("a part is no object".to_owned())),
+        }
+    }
+
+    /// Makes what went in a part.
+    pub(super) async fn commit_part(self, record: Bytes) -> Result<store::StoredPart, store::Error> {
+        match self {
+            Self::Part(writer) => writer.commit(record).await,
+            Self::Object(_) => Err(store::Error::Corrupt("an object is no part".to_owned())),
+        }
     }
 }
 
@@ -60,7 +74,7 @@ pub(super) async fn seal_into(
     mut body: Intake,
     mut sealer: PartSealer,
     mut digester: Digester,
-    sink: &mut impl Sink,
+    sink: &mut Sink,
 ) -> Result<Sealed, Error> {
     let expected = usize::try_from(body.len).unwrap_or(usize::MAX);
     let mut out = BytesMut::with_capacity(expected.saturating_add(1024).min(BATCH + (96 << 10)));

@@ -274,6 +274,10 @@ fn integrity_face(error: &sse::Error) -> Face {
         sse::Error::CustomerKeyNotApplicable => customer_key_not_applicable(),
         sse::Error::CustomerKeyWrong => Face::denied("Access Denied"),
         sse::Error::Kms(error) => kms_face(error),
+        sse::Error::ContextReserved(name) => Face::bad(
+            "InvalidArgument",
+            format!("The encryption context may not set {name}, which the service sets itself."),
+        ),
         sse::Error::TooLarge => Face::bad(
             "MetadataTooLarge",
             "The encryption context and metadata exceed the maximum allowed metadata size.",
@@ -283,6 +287,7 @@ fn integrity_face(error: &sse::Error) -> Face {
         | sse::Error::Malformed(_)
         | sse::Error::SegmentTag { .. }
         | sse::Error::PartHeader(_)
+        | sse::Error::Record
         | sse::Error::Truncated
         | sse::Error::TrailingBytes
         | sse::Error::Manifest

@@ -39,7 +39,8 @@ pub(super) fn seal_once(key: &[u8; 32], aad: &[u8], plain: &[u8], out: &mut Vec<
     // Room for all of it beforehand: growing would leave a copy of the plaintext behind.
     out.reserve(plain.len() + TAG_BYTES);
     out.extend_from_slice(plain);
-    let sealed = Aes256Gcm::new(key.into()).encrypt_inout_detached(&Default::default(), aad, out[start..].into());
+    let sealed =
+        Aes256Gcm::new(key.into()).encrypt_inout_detached(&Default::default(), aad, (&mut out[start..]).into());
     let Ok(tag) = sealed else {
         out.zeroize();
         return Err(Error::Unavailable("sealing failed".to_owned()));
