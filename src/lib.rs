@@ -20,6 +20,7 @@ pub mod kms;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
+pub mod serve;
 pub mod sse;
 pub mod store;
 pub mod types;

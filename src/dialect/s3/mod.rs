@@ -8,6 +8,7 @@
 //!
 //! Source for wire decisions: <https://docs.aws.amazon.com/AmazonS3/latest/API/>.
 
+pub mod edge;
 mod adapter;
 mod buckets;
 mod conditions;

@@ -1,0 +1,99 @@
+//! The clients' port: admits a request at the edge and hands it to its dialect.
+
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+
+use crate::config::IpBlock;
+use crate::dialect::s3::edge::Edge;
+use crate::dialect::s3::{RequestContext, S3Dialect};
+use crate::identity::{Caller, Transport};
+use crate::listener::{ConnInfo, Handler, RequestId, ResponseBody};
+
+/// Whom a request that claims to have come over TLS is believed, and whether plain HTTP may carry keys at all.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Proxies whose `X-Forwarded-Proto` is believed.
+    pub proxies: Vec<IpBlock>,
+    /// Serve SSE-KMS and SSE-C over plain HTTP to anyone.
+    pub insecure_sse: bool,
+}
+
+/// Answers clients.
+pub struct Front {
+    edge: Edge,
+    s3: S3Dialect,
+    trust: Trust,
+}
+
+impl Front {
+    /// A front over an edge and the dialects behind it.
+    #[must_use]
+    pub fn new(edge: Edge, s3: S3Dialect, trust: Trust) -> Self {
+        Self { edge, s3, trust }
+    }
+
+    /// Whether what the request carries could be read on its way: keys and plaintext under a CMK may not.
+    fn secure(&self, connection: ConnInfo, request: &http::request::Parts) -> bool {
+        let ip = connection.peer.ip().to_canonical();
+        let forwarded = request.headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
+        connection.tls
+            || ip.is_loopback()
+            || self.trust.insecure_sse
+            || (forwarded && self.trust.proxies.iter().any(|block| block.contains(ip)))
+    }
+}
+
+impl Handler for Front {
+    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let (parts, body) = request.into_parts();
+        let request_id = parts.extensions.get::<RequestId>().map(RequestId::to_string).unwrap_or_default();
+        let Some(connection) = parts.extensions.get::<ConnInfo>().copied() else {
+            return refusal(&parts.method, http::StatusCode::INTERNAL_SERVER_ERROR, String::new(), &request_id);
+        };
+        let secure = self.secure(connection, &parts);
+        let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        let transport = Transport { peer: connection.peer, tls: connection.tls };
+        let admitted = match self.edge.admit(parts, body, transport).await {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                tracing::debug!(request_id, %error, "refused at the edge");
+                let face = error.face();
+                return refusal(&method, face.status, face.to_xml(&path, &request_id), &request_id);
+            }
+        };
+        let sigv4 = match &admitted.caller {
+            Caller::User(user) => user.scheme().is_sigv4(),
+            Caller::Anonymous => false,
+        };
+        let context = RequestContext {
+            caller: admitted.caller,
+            secure,
+            sigv4,
+            request_id,
+            trailers: admitted.trailers,
+            trailing_checksum: admitted.trailing_checksum,
+        };
+        self.s3.handle(admitted.parts, admitted.body, context).await.map(|body| body.boxed_unsync())
+    }
+}
+
+/// An error answer of the edge. The connection closes with it: the request's body was not read.
+fn refusal(method: &http::Method, status: http::StatusCode, xml: String, request_id: &str) -> Response<ResponseBody> {
+    let body = if method == http::Method::HEAD { String::new() } else { xml };
+    let mut response = Response::new(Full::from(body).map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amz-request-id", id);
+    }
+    response
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").field("edge", &self.edge).field("trust", &self.trust).finish_non_exhaustive()
+    }
+}

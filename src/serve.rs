@@ -1,0 +1,138 @@
+//! `sealgate serve`: joins the rooms, serves until it is told to stop, drains.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Credential as Configured, ROOT_USER};
+use crate::dialect::s3::edge::{Edge, EdgeConfig};
+use crate::dialect::s3::{BaseDomains, S3Dialect};
+use crate::dialect::{Front, Trust};
+use crate::gateway::Gateway;
+use crate::identity::{Credential, Credentials, Secret, SigV2};
+use crate::kms::ServiceKey;
+use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, RootKey};
+use crate::listener::{self, Options, admin::Admin};
+use crate::metrics::Metrics;
+use crate::sse::Keyring;
+use crate::store::local::LocalStore;
+use crate::types::{Clock, SystemClock, UserId};
+
+/// Why the gateway does not start, or stops.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is wrong; the text names the field.
+    #[error(transparent)]
+    Config(#[from] crate::config::Error),
+    /// Two credentials have the same access key id.
+    #[error("{0}")]
+    Credentials(String),
+    /// A port does not open.
+    #[error("{field}: {address} does not open: {source}")]
+    Listen {
+        /// The configuration's field.
+        field: &'static str,
+        /// What it says.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The data directory cannot be made.
+    #[error("data_dir: {0}")]
+    DataDir(std::io::Error),
+    /// The keystore does not open.
+    #[error("keystore: {0}")]
+    Keystore(#[from] crate::kms::Error),
+    /// The root key does not load.
+    #[error("root_key_file: {0}")]
+    RootKey(#[from] crate::kms::embedded::RootKeyError),
+    /// The store does not open.
+    #[error("data_dir: {0}")]
+    Store(#[from] crate::store::Error),
+    /// TLS files do not load.
+    #[error(transparent)]
+    Tls(#[from] listener::TlsError),
+    /// Metrics cannot be made.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The signals cannot be listened for.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. Prints one line with both addresses once it serves.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn serve(config: Config) -> Result<(), Error> {
+    let metrics = Arc::new(Metrics::new()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let front = Arc::new(front(&config, &clock).await?);
+    let tls = config.tls.as_ref().map(listener::server_config).transpose()?;
+
+    let open = async |field, address| {
+        listener::bind(address).await.map_err(|source| Error::Listen { field, address, source })
+    };
+    let clients = open("listen", config.listen).await?;
+    let probes = open("admin_listen", config.admin_listen).await?;
+    let at = |socket: &tokio::net::TcpListener| socket.local_addr().map_err(Error::Signals);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("sealgate serves {scheme}://{} (health and metrics: http://{} )", at(&clients)?, at(&probes)?);
+
+    let shutdown = CancellationToken::new();
+    let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::new(|| Ok(())), shutdown.clone()));
+    let admin = listener::serve(probes, admin, Options::admin(&config), Arc::clone(&metrics), shutdown.clone());
+    let serving = listener::serve(clients, front, Options::gateway(&config, tls), metrics, shutdown.clone());
+    let stopped = async {
+        let signal = listener::terminated().await.map_err(Error::Signals)?;
+        tracing::info!(signal, "draining");
+        shutdown.cancel();
+        Ok::<_, Error>(())
+    };
+    let (drained, _, stopped) = tokio::join!(serving, admin, stopped);
+    tracing::info!(cut = drained.cut, "drained");
+    stopped
+}
+
+/// Joins the rooms, from the store to the edge.
+async fn front(config: &Config, clock: &Arc<dyn Clock>) -> Result<Front, Error> {
+    let credentials = Arc::new(credentials(config)?);
+    let directory = config.data_dir.clone();
+    let (given, region, ticking) = (config.root_key_file.clone(), config.region.clone(), Arc::clone(clock));
+    // Opening reads and syncs files: not on an async thread.
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&directory).map_err(Error::DataDir)?;
+        let data_exists = directory.join("db").exists();
+        let root = RootKey::load(given.as_deref(), &directory)?;
+        let options = KeystoreOptions { region, ..KeystoreOptions::default() };
+        let keystore = EmbeddedKms::open(&directory, root, options, Arc::clone(&ticking), data_exists)?;
+        let store = LocalStore::open(&directory, ticking)?;
+        Ok::<_, Error>((Arc::new(keystore), Arc::new(store)))
+    });
+    let (keystore, store) = opened.await.map_err(|error| Error::DataDir(std::io::Error::other(error)))??;
+    let service = ServiceKey::new(*keystore.service_key());
+    let gateway = Gateway::new(store, Keyring::new(keystore, service), config.region.clone(), Arc::clone(clock));
+    let edge = EdgeConfig {
+        region: config.region.clone(),
+        sigv2: if config.allow_sigv2 { SigV2::Verified } else { SigV2::Refused },
+        base_domains: config.base_domains.clone(),
+        idle_timeout: config.body_idle_timeout,
+    };
+    Ok(Front::new(
+        Edge::new(credentials, Arc::clone(clock), edge),
+        S3Dialect::new(Arc::new(gateway), BaseDomains::new(config.base_domains.clone())),
+        Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
+    ))
+}
+
+fn credentials(config: &Config) -> Result<Credentials, Error> {
+    let secret = |configured: &Configured| Secret::new(configured.secret_access_key.expose().to_owned());
+    let root = config.require_root()?;
+    let root = (root.access_key_id.clone(), Credential::of_root(UserId::new(ROOT_USER), secret(root)));
+    let users = config.users.iter().map(|user| {
+        let credential = Credential::of_user(user.name.clone(), secret(&user.credential));
+        (user.credential.access_key_id.clone(), credential)
+    });
+    Credentials::new(std::iter::once(root).chain(users))
+        .map_err(|error| Error::Credentials(format!("access_key_id: {error}")))
+}
