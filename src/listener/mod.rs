@@ -3,7 +3,7 @@
 //!
 //! What the rest of the house may rely on:
 //!
-//! * A request that reaches the handler has one unambiguous framing ([`framing`]): the bytes are read by our own strict
+//! * A request that reaches the handler has one unambiguous framing (`framing.rs`): the bytes are read by our own strict
 //!   rules before hyper sees them, because hyper forgives what another server in front may read differently (`Host`
 //!   twice, `Content-Length` beside `Transfer-Encoding`, equal lengths twice, `identity, chunked`, bare line feeds).
 //! * It carries [`ConnInfo`] and [`RequestId`] in its extensions.

@@ -176,6 +176,9 @@ impl io::Write for Lines {
 
 #[tokio::test]
 async fn each_request_is_one_log_line_without_its_query() {
+    // With a single dispatcher alive, `tracing` lets whichever test logs first decide, for its own thread, whether a line
+    // is ever wanted by anyone. A second one makes it ask all.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber =
