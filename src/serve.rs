@@ -114,7 +114,7 @@ async fn front(config: &Config, clock: &Arc<dyn Clock>) -> Result<Front, Error> 
     let gateway = Gateway::new(store, Keyring::new(keystore, service), config.region.clone(), Arc::clone(clock));
     let edge = EdgeConfig {
         region: config.region.clone(),
-        sigv2: if config.allow_sigv2 { SigV2::Verified } else { SigV2::Refused },
+        sigv2: if config.allow_sigv2 { SigV2::Allowed } else { SigV2::Refused },
         base_domains: config.base_domains.clone(),
         idle_timeout: config.body_idle_timeout,
     };

@@ -1,6 +1,10 @@
 //! Where ciphertext is kept. [`ObjectStore`] is about opaque bodies and opaque sealed records: nothing here can read
 //! plaintext, and no key ever comes into this room. Two implementations share one contract test suite (`contract.rs`).
 
+#[cfg(test)]
+pub(crate) mod contract;
+pub mod local;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
