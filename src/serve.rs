@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Credential as Configured, ROOT_USER};
+use crate::dialect::kms::KmsApi;
 use crate::dialect::s3::edge::{Edge, EdgeConfig};
 use crate::dialect::s3::{BaseDomains, S3Dialect};
-use crate::dialect::{Front, Trust};
+use crate::dialect::{Front, KmsFront, Trust};
 use crate::gateway::Gateway;
-use crate::identity::{Credential, Credentials, Secret, SigV2};
+use crate::identity::{Credential, Credentials, Secret, SigV2, Verifier};
 use crate::kms::ServiceKey;
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, RootKey};
 use crate::listener::{self, Options, admin::Admin};
@@ -70,9 +71,8 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let front = Arc::new(front(&config, &clock).await?);
     let tls = config.tls.as_ref().map(listener::server_config).transpose()?;
 
-    let open = async |field, address| {
-        listener::bind(address).await.map_err(|source| Error::Listen { field, address, source })
-    };
+    let open =
+        async |field, address| listener::bind(address).await.map_err(|source| Error::Listen { field, address, source });
     let clients = open("listen", config.listen).await?;
     let probes = open("admin_listen", config.admin_listen).await?;
     let at = |socket: &tokio::net::TcpListener| socket.local_addr().map_err(Error::Signals);
@@ -111,6 +111,8 @@ async fn front(config: &Config, clock: &Arc<dyn Clock>) -> Result<Front, Error> 
     });
     let (keystore, store) = opened.await.map_err(|error| Error::DataDir(std::io::Error::other(error)))??;
     let service = ServiceKey::new(*keystore.service_key());
+    let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
+    let kms = KmsFront::new(verifier, KmsApi::new(Arc::clone(&keystore)));
     let gateway = Gateway::new(store, Keyring::new(keystore, service), config.region.clone(), Arc::clone(clock));
     let edge = EdgeConfig {
         region: config.region.clone(),
@@ -121,6 +123,7 @@ async fn front(config: &Config, clock: &Arc<dyn Clock>) -> Result<Front, Error> 
     Ok(Front::new(
         Edge::new(credentials, Arc::clone(clock), edge),
         S3Dialect::new(Arc::new(gateway), BaseDomains::new(config.base_domains.clone())),
+        kms,
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     ))
 }

@@ -5,6 +5,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
 use crate::config::IpBlock;
+use crate::dialect::kms_front::KmsFront;
 use crate::dialect::s3::edge::Edge;
 use crate::dialect::s3::{RequestContext, S3Dialect};
 use crate::identity::{Caller, Transport};
@@ -23,14 +24,15 @@ pub struct Trust {
 pub struct Front {
     edge: Edge,
     s3: S3Dialect,
+    kms: KmsFront,
     trust: Trust,
 }
 
 impl Front {
     /// A front over an edge and the dialects behind it.
     #[must_use]
-    pub fn new(edge: Edge, s3: S3Dialect, trust: Trust) -> Self {
-        Self { edge, s3, trust }
+    pub fn new(edge: Edge, s3: S3Dialect, kms: KmsFront, trust: Trust) -> Self {
+        Self { edge, s3, kms, trust }
     }
 
     /// Whether what the request carries could be read on its way: keys and plaintext under a CMK may not.
@@ -52,6 +54,9 @@ impl Handler for Front {
             return refusal(&parts.method, http::StatusCode::INTERNAL_SERVER_ERROR, String::new(), &request_id);
         };
         let secure = self.secure(connection, &parts);
+        if KmsFront::is_addressed(&parts) {
+            return self.kms.answer(&parts, body, secure).await;
+        }
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
         let transport = Transport { peer: connection.peer, tls: connection.tls };
         let admitted = match self.edge.admit(parts, body, transport).await {

@@ -2,6 +2,8 @@
 
 mod front;
 pub mod kms;
+mod kms_front;
 pub mod s3;
 
 pub use front::{Front, Trust};
+pub use kms_front::KmsFront;

@@ -1,1 +1,9 @@
-//! The HTTP APIs of key services, for key administrators. Nothing is served here yet.
+//! The AWS KMS JSON 1.1 protocol for key administrators and for whoever wraps keys of their own.
+//!
+//! A request is a POST with `X-Amz-Target: TrentService.Operation` and a JSON body; shapes and error names are those of
+//! the AWS KMS API Reference. This room must not know how keys are wrapped or kept.
+
+mod api;
+mod error;
+
+pub use api::{KmsApi, KmsReply, MAX_BODY, is_target};

@@ -8,12 +8,12 @@
 //!
 //! Source for wire decisions: <https://docs.aws.amazon.com/AmazonS3/latest/API/>.
 
-pub mod edge;
 mod adapter;
 mod buckets;
 mod conditions;
 mod context;
 mod digests;
+pub mod edge;
 mod error;
 mod host;
 mod listing;

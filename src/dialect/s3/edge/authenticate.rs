@@ -97,8 +97,12 @@ fn strip_aws_chunked(headers: &mut HeaderMap) {
     }
     headers.remove(header::CONTENT_ENCODING);
     let texts = lines.iter().filter_map(|line| line.to_str().ok());
-    let kept: Vec<&str> =
-        texts.flat_map(|text| text.split(',')).filter(|c| !is_framing(c)).map(str::trim).filter(|c| !c.is_empty()).collect();
+    let kept: Vec<&str> = texts
+        .flat_map(|text| text.split(','))
+        .filter(|c| !is_framing(c))
+        .map(str::trim)
+        .filter(|c| !c.is_empty())
+        .collect();
     if let Ok(value) = HeaderValue::from_str(&kept.join(","))
         && !kept.is_empty()
     {

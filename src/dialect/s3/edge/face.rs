@@ -126,7 +126,9 @@ pub fn body_face(error: &BodyError) -> Face {
         BodyError::MalformedChunk(why) => bad("InvalidRequest", &format!("The chunked encoding is malformed: {why}.")),
         BodyError::MalformedTrailer(why) => bad(
             "MalformedTrailerError",
-            &format!("The request contained trailing data that was not well-formed or did not conform to our published schema: {why}."),
+            &format!(
+                "The request contained trailing data that was not well-formed or did not conform to our published schema: {why}."
+            ),
         ),
         BodyError::Timeout => bad(
             "RequestTimeout",
@@ -215,9 +217,8 @@ pub fn s3_face(error: &AuthError) -> Face {
             "InvalidRequest",
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
         ),
-        AuthError::SigV2Malformed(_) => {
-            bad("InvalidArgument", "AWS authorization header or query is invalid.").with("ArgumentName", "Authorization")
-        }
+        AuthError::SigV2Malformed(_) => bad("InvalidArgument", "AWS authorization header or query is invalid.")
+            .with("ArgumentName", "Authorization"),
         AuthError::SignatureMismatch(key) => forbidden("SignatureDoesNotMatch", MISMATCH).with("AWSAccessKeyId", key),
         AuthError::StreamingNotAllowed => forbidden(
             "AccessDenied",
