@@ -67,10 +67,13 @@ impl Handler for Front {
                 return refusal(&method, face.status, face.to_xml(&path, &request_id), &request_id);
             }
         };
-        let sigv4 = match &admitted.caller {
-            Caller::User(user) => user.scheme().is_sigv4(),
-            Caller::Anonymous => false,
+        // Nobody may do nothing: refused here, before anything of the body is read or looked up.
+        let Caller::User(user) = &admitted.caller else {
+            let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied\
+                       </Message></Error>";
+            return refusal(&method, http::StatusCode::FORBIDDEN, xml.to_owned(), &request_id);
         };
+        let sigv4 = user.scheme().is_sigv4();
         let context = RequestContext {
             caller: admitted.caller,
             secure,

@@ -176,7 +176,7 @@ fn whole_of(taken: &[Taken]) -> Result<Whole, Error> {
         }
         whole.crc64 = if index == 0 { part.record.crc64 } else { combine_crc64(whole.crc64, part.record.crc64, size) };
         whole.size = whole.size.saturating_add(size);
-        whole.parts.push(part.record.part.clone());
+        whole.parts.push(part.record.part);
         etags.push(part.record.etag_bits()?);
     }
     if whole.size > MAX_OBJECT {

@@ -9,6 +9,7 @@ use super::{Checksum, ChecksumAlgorithm, ChecksumKind, DeclaredDigests, Error, T
 impl ChecksumAlgorithm {
     /// Length of the checksum in bytes.
     #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a checksum is never empty")]
     pub fn len(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
@@ -46,6 +47,7 @@ impl ChecksumAlgorithm {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "one a request, on its stack")]
 enum Running {
     Crc(crc_fast::Digest),
     Hash(digest::Context),

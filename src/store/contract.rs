@@ -1,1 +1,141 @@
-//! Contract.
+//! What every [`ObjectStore`] promises, as tests that any implementation (or wrapper of one) runs against a fresh
+//! store: `contract::suite!(open)` makes one test of each promise, where `open()` gives a guard and the store.
+
+pub(crate) mod buckets;
+pub(crate) mod listing;
+pub(crate) mod objects;
+pub(crate) mod races;
+pub(crate) mod uploads;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+
+use crate::store::{
+    Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject, StoredTag,
+};
+use crate::types::{BucketName, ObjectAt, Timestamp, UserId};
+
+/// A store under test.
+pub(crate) type Store = Arc<dyn ObjectStore>;
+
+/// The bucket that [`with_bucket`] makes.
+pub(crate) const BUCKET: &str = "contract";
+
+macro_rules! suite {
+    ($open:path: $($room:ident { $($promise:ident),* $(,)? })*) => {
+        $(mod $room {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $promise() {
+                let (_guard, store) = $open();
+                crate::store::contract::$room::$promise(store).await;
+            })*
+        })*
+    };
+    ($open:path) => {
+        crate::store::contract::suite! { $open:
+            buckets {
+                a_bucket_is_as_it_was_made, a_second_creation_names_the_owner, configurations_come_and_go,
+                a_bucket_with_anything_in_it_stays, what_needs_a_bucket_says_when_there_is_none,
+            }
+            objects {
+                bodies_of_any_length_read_back, any_range_is_that_slice, chunks_have_the_length_asked_for,
+                a_range_past_the_end_is_refused, names_that_look_like_paths_are_only_names,
+                metadata_and_summary_come_back, each_write_has_its_own_tag, preconditions_are_judged,
+                deletes_tell_what_they_did, other_versions_are_not_there, a_dropped_writer_changes_nothing,
+                an_open_body_outlives_its_object, a_copy_has_the_body_and_its_own_metadata,
+                a_copy_onto_itself_keeps_the_body, a_copy_of_a_changed_source_is_refused,
+                a_body_lives_as_long_as_one_copy,
+            }
+            listing {
+                a_page_says_whether_there_is_more, an_equal_prefix_is_skipped_as_a_whole,
+                listings_agree_with_the_model, uploads_are_ordered_and_paged,
+            }
+            uploads {
+                parts_in_order_and_the_manifest_make_the_body, a_part_can_be_sent_again,
+                a_completion_names_its_attempts, parts_come_in_pages, an_ended_upload_is_gone,
+                an_upload_belongs_to_its_object, a_refused_completion_leaves_the_upload,
+                a_completed_body_can_be_copied, many_parts_and_an_empty_one,
+            }
+            races {
+                one_of_many_conditional_creators_wins, one_of_many_conditional_replacers_wins,
+                readers_see_whole_versions, a_bucket_never_vanishes_under_an_object,
+                a_late_part_never_survives_an_abort, an_upload_completes_once,
+            }
+        }
+    };
+}
+pub(crate) use suite;
+
+/// Makes [`BUCKET`] and gives its name.
+pub(crate) async fn with_bucket(store: &Store) -> BucketName {
+    store.create_bucket(bucket(BUCKET)).await.unwrap();
+    BUCKET.parse().unwrap()
+}
+
+/// A bucket of this name.
+pub(crate) fn bucket(name: &str) -> Bucket {
+    Bucket {
+        name: name.parse().unwrap(),
+        owner: UserId::new("alice"),
+        created: Timestamp(17),
+        region: "here".to_owned(),
+        configs: BTreeMap::new(),
+    }
+}
+
+/// An object in [`BUCKET`].
+pub(crate) fn at(key: &str) -> ObjectAt {
+    ObjectAt { bucket: BUCKET.parse().unwrap(), key: key.parse().unwrap() }
+}
+
+/// Metadata that can be told from other metadata.
+pub(crate) fn metadata(text: &str) -> Metadata {
+    let map = |name: &str| BTreeMap::from([(name.to_owned(), text.to_owned())]);
+    Metadata { system: map("content-type"), user: map("colour"), envelope: map("key") }
+}
+
+/// Bytes that differ from place to place and from seed to seed.
+pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut step = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    (0..len).map(|_| step()).collect()
+}
+
+/// Only a precondition.
+pub(crate) fn given(precondition: Precondition) -> Commit {
+    Commit { precondition, ..Commit::default() }
+}
+
+/// Puts a body in chunks of 10,000 bytes.
+pub(crate) async fn put(store: &Store, at: &ObjectAt, body: &[u8], commit: Commit) -> Result<StoredObject, Error> {
+    let mut writer = store.put(at, metadata("plain")).await?;
+    for chunk in body.chunks(10_000) {
+        writer.write(Bytes::copy_from_slice(chunk)).await?;
+    }
+    writer.commit(commit).await
+}
+
+/// Puts a body without conditions.
+pub(crate) async fn put_plain(store: &Store, key: &str, body: &[u8]) -> StoredTag {
+    put(store, &at(key), body, Commit::default()).await.unwrap().tag
+}
+
+/// Reads a range of an open object.
+pub(crate) async fn read(open: &dyn OpenObject, from: u64, to: u64, chunk: usize) -> Result<Vec<u8>, Error> {
+    let chunks = open.read(CipherOffset(from)..CipherOffset(to), chunk).await?;
+    Ok(chunks.try_collect::<Vec<_>>().await?.concat())
+}
+
+/// Reads a whole object.
+pub(crate) async fn body_of(store: &Store, key: &str) -> Result<Vec<u8>, Error> {
+    let open = store.open(&at(key), None).await?;
+    read(&*open, 0, open.object().len.0, 65_536).await
+}

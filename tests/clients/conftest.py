@@ -81,11 +81,13 @@ class Gateway:
         """The environment of a command-line client."""
         home = self.directory / "home"
         home.mkdir(exist_ok=True)
+        # aws-cli 1 presigns with SigV2 unless told otherwise.
+        (home / "config").write_text("[default]\ns3 =\n  signature_version = s3v4\n")
         return {
             "PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "ignore",
             "AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
-            "AWS_CONFIG_FILE": str(home / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(home / "none"),
+            "AWS_CONFIG_FILE": str(home / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(home / "none"),
         }
 
     def aws(self, *words, fails=False):

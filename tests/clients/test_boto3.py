@@ -188,7 +188,10 @@ WRONG_WRITES = [
     ({"SSECustomerAlgorithm": "AES128", "SSECustomerKey": b"k" * 32}, (400, "InvalidEncryptionAlgorithmError")),
     ({"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 31}, (400, "InvalidArgument")),
     (
-        {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32, "SSECustomerKeyMD5": "AAAAAAAAAAAAAAAAAAAAAA=="},
+        {
+            "SSECustomerAlgorithm": "AES256", "SSECustomerKey": base64.b64encode(b"k" * 32).decode(),
+            "SSECustomerKeyMD5": "AAAAAAAAAAAAAAAAAAAAAA==",
+        },
         (400, "InvalidArgument"),
     ),
 ]

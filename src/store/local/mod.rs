@@ -7,10 +7,10 @@
 //!
 //! A data directory holds `lock`, `db/` (RocksDB) and `bodies/xx/<id>`. One process at a time.
 //!
-//! * [`committer`]: the thread that makes all changes, in groups. [`maintenance`]: the thread that unlinks.
-//! * [`objects`], [`uploads`], [`buckets`], [`list`], [`bodies`]: the verbs.
-//! * [`writer`], [`reader`], [`files`], [`pins`], [`block`]: bodies on disk.
-//! * [`record`], [`keyspace`], [`database`]: bytes in RocksDB. [`health`]: when writing must stop.
+//! * `committer`: the thread that makes all changes, in groups. `maintenance`: the thread that unlinks.
+//! * `objects`, `uploads`, `buckets`, `list`, `bodies`: the verbs.
+//! * `writer`, `reader`, `files`, `pins`, `block`: bodies on disk.
+//! * `record`, `keyspace`, `database`: bytes in RocksDB. `health`: when writing must stop.
 
 pub mod block;
 mod bodies;

@@ -1,1 +1,267 @@
-//! tests
+//! What the local store promises beyond the contract: what is on disk, and what a restart finds.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::LocalStore;
+use super::block::Block;
+use crate::store::contract::uploads::{complete, send, start, upload};
+use crate::store::contract::{self, Store, at, body_of, metadata, noise, put, put_plain, read, with_bucket};
+use crate::store::{Commit, CopyPlan, Error, Precondition};
+use crate::types::SystemClock;
+
+fn open(dir: &Path) -> Result<LocalStore, Error> {
+    LocalStore::open(dir, Arc::new(SystemClock))
+}
+
+fn fresh() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store: Store = Arc::new(open(dir.path()).unwrap());
+    (dir, store)
+}
+
+contract::suite!(super::fresh);
+
+/// The store both as itself and as the contract's helpers take it.
+fn both(dir: &Path) -> (Arc<LocalStore>, Store) {
+    let store = Arc::new(open(dir).unwrap());
+    (Arc::clone(&store), store)
+}
+
+fn body_files(dir: &Path) -> Vec<PathBuf> {
+    let parts = std::fs::read_dir(dir.join("bodies")).unwrap();
+    parts.flat_map(|part| std::fs::read_dir(part.unwrap().path()).unwrap()).map(|file| file.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn a_second_opening_is_refused_until_the_first_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).unwrap();
+    assert!(matches!(open(dir.path()), Err(Error::Unavailable(why)) if why.contains("in use")));
+    drop(first);
+    open(dir.path()).unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_finds_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let (up, large) = (upload("parts", 1), noise(300_000, 1));
+    let (part, before) = {
+        let (_, store) = both(dir.path());
+        with_bucket(&store).await;
+        store.set_bucket_config(&at("x").bucket, "policy", Some(b"p".to_vec())).await.unwrap();
+        put_plain(&store, "small", b"small").await;
+        put_plain(&store, "large", &large).await;
+        start(&store, &up).await;
+        (send(&store, &up, 1, b"part").await.unwrap(), store.head(&at("large"), None).await.unwrap())
+    };
+    let (_, store) = both(dir.path());
+    assert_eq!(store.bucket(&at("x").bucket).await.unwrap().configs["policy"], b"p");
+    assert_eq!(body_of(&store, "small").await.unwrap(), b"small");
+    assert_eq!(body_of(&store, "large").await.unwrap(), large);
+    let after = store.head(&at("large"), None).await.unwrap();
+    assert_eq!((before.tag, before.modified), (after.tag, after.modified));
+    complete(&store, &up, &[&part], b"!").await.unwrap();
+    assert_eq!(body_of(&store, "parts").await.unwrap(), b"part!");
+}
+
+#[tokio::test]
+async fn the_sweep_at_start_takes_orphans_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = noise(100_000, 1);
+    {
+        let (_, store) = both(dir.path());
+        with_bucket(&store).await;
+        put_plain(&store, "a", &body).await;
+        start(&store, &upload("b", 1)).await;
+        send(&store, &upload("b", 1), 1, b"part").await.unwrap();
+    }
+    let orphan = dir.path().join("bodies/ab").join(format!("ab{}", "0".repeat(30)));
+    let foreign = dir.path().join("bodies/ab/README");
+    std::fs::write(&orphan, b"cut").unwrap();
+    std::fs::write(&foreign, b"not ours").unwrap();
+    let (local, store) = both(dir.path());
+    local.collect_garbage().await;
+    assert!(!orphan.exists() && foreign.exists());
+    assert_eq!(body_files(dir.path()).len(), 3);
+    assert_eq!(body_of(&store, "a").await.unwrap(), body);
+}
+
+#[tokio::test]
+async fn given_up_and_refused_writes_leave_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let big = Bytes::from(noise(1_000_000, 1));
+    let mut dropped = store.put(&at("a"), metadata("m")).await.unwrap();
+    dropped.write(big.clone()).await.unwrap();
+    dropped.write(big.clone()).await.unwrap();
+    drop(dropped);
+    let refused =
+        Commit { precondition: Precondition::Is(crate::store::StoredTag(String::new())), ..Commit::default() };
+    assert!(put(&store, &at("a"), &big, refused).await.is_err());
+    start(&store, &upload("a", 1)).await;
+    let mut late = store.put_part(&upload("a", 1), crate::types::PartNumber::FIRST).await.unwrap();
+    late.write(big).await.unwrap();
+    store.abort(&upload("a", 1)).await.unwrap();
+    assert!(late.commit(Bytes::new()).await.is_err());
+    // The dropped writer's last batch may still be on its way; its file goes when that ends.
+    for _ in 0..500 {
+        local.collect_garbage().await;
+        if body_files(dir.path()).is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("left: {:?}", body_files(dir.path()));
+}
+
+#[tokio::test]
+async fn dead_bodies_go_when_their_last_reader_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let body = noise(900_000, 1);
+    put_plain(&store, "a", &body).await;
+    let reader = store.open(&at("a"), None).await.unwrap();
+    put_plain(&store, "a", b"small").await;
+    local.collect_garbage().await;
+    assert_eq!(body_files(dir.path()).len(), 1, "a body that is read stays");
+    assert_eq!(read(&*reader, 0, 900_000, 4096).await.unwrap(), body);
+    drop(reader);
+    local.collect_garbage().await;
+    assert!(body_files(dir.path()).is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_copies_and_uploads_when_all_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let up = upload("a", 1);
+    start(&store, &up).await;
+    let old = send(&store, &up, 1, &noise(50_000, 1)).await.unwrap();
+    let new = send(&store, &up, 1, &noise(50_000, 2)).await.unwrap();
+    send(&store, &up, 2, b"never named").await.unwrap();
+    assert_ne!(old.tag, new.tag);
+    let done = complete(&store, &up, &[&new], b"m").await.unwrap();
+    for target in ["b", "b", "a"] {
+        let source = (at("a"), None, done.tag.clone());
+        let plan = CopyPlan { source, target: at(target), metadata: metadata("c"), commit: Commit::default() };
+        store.copy(plan).await.unwrap();
+    }
+    local.collect_garbage().await;
+    // The part, the manifest, and one block for each of the two copies.
+    assert_eq!(body_files(dir.path()).len(), 4);
+    for key in ["a", "b"] {
+        store.delete(&at(key), None, Precondition::None).await.unwrap();
+    }
+    local.collect_garbage().await;
+    assert!(body_files(dir.path()).is_empty());
+    store.delete_bucket(&at("a").bucket).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_reads_go_on_and_writes_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    put_plain(&store, "a", b"acked").await;
+    let mut writer = store.put(&at("a"), metadata("m")).await.unwrap();
+    writer.write(Bytes::from_static(b"not acked")).await.unwrap();
+    local.core.health.fail("a test says so".to_owned());
+    let refused = [
+        writer.commit(Commit::default()).await.err(),
+        store.put(&at("b"), metadata("m")).await.err(),
+        store.delete(&at("a"), None, Precondition::None).await.err(),
+        store.create_bucket(contract::bucket("other")).await.err(),
+        store.create_upload(&upload("a", 1), metadata("m"), Bytes::new()).await.err(),
+        local.committer.change(|change| super::objects::delete(change, &at("a"), &Precondition::None)).await.err(),
+    ];
+    for (nth, error) in refused.into_iter().enumerate() {
+        assert!(matches!(error, Some(Error::ReadOnly(_))), "call {nth}: {error:?}");
+    }
+    assert_eq!(body_of(&store, "a").await.unwrap(), b"acked");
+}
+
+#[tokio::test]
+async fn every_object_in_files_can_be_told_from_its_files_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let body = noise(100_000, 1);
+    let tag = put_plain(&store, "put", &body).await;
+    let source = (at("put"), None, tag);
+    let plan = CopyPlan { source, target: at("copy"), metadata: metadata("c"), commit: Commit::default() };
+    store.copy(plan).await.unwrap();
+    start(&store, &upload("parts", 1)).await;
+    let part = send(&store, &upload("parts", 1), 1, &body).await.unwrap();
+    complete(&store, &upload("parts", 1), &[&part], b"manifest").await.unwrap();
+    local.collect_garbage().await;
+    let mut found = BTreeSet::new();
+    for path in body_files(dir.path()) {
+        let Some((block, body_len)) = Block::read(&File::open(&path).unwrap()).unwrap() else { continue };
+        let head = store.head(&at(block.key.as_str()), None).await.unwrap();
+        assert_eq!((&block.tag, block.modified, &block.metadata), (&head.tag, head.modified, &head.metadata));
+        let bytes = if block.pieces.is_empty() {
+            std::fs::read(&path).unwrap()[..usize::try_from(body_len).unwrap()].to_vec()
+        } else {
+            let piece = |(id, len): &([u8; 16], u64)| {
+                std::fs::read(local.core.files.path(id)).unwrap()[..usize::try_from(*len).unwrap()].to_vec()
+            };
+            block.pieces.iter().flat_map(piece).collect()
+        };
+        assert_eq!(bytes, body_of(&store, block.key.as_str()).await.unwrap());
+        found.insert((block.key.as_str().to_owned(), block.sequence));
+    }
+    assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["copy", "parts", "put"]);
+    assert_eq!(found.iter().map(|(_, sequence)| sequence).collect::<BTreeSet<_>>().len(), 3);
+}
+
+#[tokio::test]
+async fn a_missing_or_cut_body_file_is_corrupt_and_never_a_short_body() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, store) = both(dir.path());
+    with_bucket(&store).await;
+    put_plain(&store, "a", &noise(500_000, 1)).await;
+    let path = body_files(dir.path()).remove(0);
+    File::options().write(true).open(&path).unwrap().set_len(300_000).unwrap();
+    assert!(matches!(body_of(&store, "a").await, Err(Error::Corrupt(_))));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(body_of(&store, "a").await, Err(Error::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn a_change_that_panics_is_taken_back_and_the_committer_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let broken = local.committer.change(|change| -> Result<(), Error> {
+        change.mark(super::database::Table::Files, vec![1; 16]);
+        panic!("a bug");
+    });
+    assert!(matches!(broken.await, Err(Error::Unavailable(_))));
+    put_plain(&store, "a", b"after").await;
+    assert!(local.core.db.get(super::database::Table::Files, &[1; 16]).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_refused_change_leaves_no_trace_in_its_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let refused = local.committer.change(|change| -> Result<(), Error> {
+        change.delete(super::database::Table::Buckets, at("a").bucket.as_str().as_bytes().to_vec());
+        change.after(|core| core.remember_bucket(at("a").bucket, None));
+        Err(Error::Changed)
+    });
+    let target = at("a");
+    let (refused, put) = tokio::join!(refused, put(&store, &target, b"1", Commit::default()));
+    assert!(matches!(refused, Err(Error::Changed)) && put.is_ok());
+    assert!(store.bucket(&at("a").bucket).await.is_ok());
+}
