@@ -1,8 +1,6 @@
 //! A client for tests: signs requests and bodies by the documentation's rules, without the code under test. Targets
 //! must be in canonical form already and their queries sorted; the HMACs are the SDK's.
 
-#![allow(dead_code, reason = "the tests of the edge's bodies, which use the rest, are still to come")]
-
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
