@@ -4,9 +4,11 @@
 //! zero: no (key, nonce) pair repeats, however many seals a root key or a CMK makes (NIST SP 800-38D §8.3 would allow
 //! 2^32 with random nonces).
 //!
-//!     sealed record = version u8 (1) ‖ salt[32] ‖ AES-256-GCM(key, nonce 0, plaintext, AAD)
-//!     key           = HKDF-SHA256(ikm = root key, salt, info = "sealgate/keystore/1/record")
-//!     AAD           = "sealgate/keystore/1" ‖ kind u8 ‖ len(id) u32 ‖ id ‖ key version u32      (big-endian)
+//! ```text
+//! sealed record = version u8 (1) ‖ salt[32] ‖ AES-256-GCM(key, nonce 0, plaintext, AAD)
+//! key           = HKDF-SHA256(ikm = root key, salt, info = "sealgate/keystore/1/record")
+//! AAD           = "sealgate/keystore/1" ‖ kind u8 ‖ len(id) u32 ‖ id ‖ key version u32      (big-endian)
+//! ```
 
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Tag};

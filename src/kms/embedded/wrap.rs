@@ -1,9 +1,11 @@
 //! The ciphertext blob of an embedded CMK, version 1 (all numbers big-endian):
 //!
-//!     blob   = header[37] ‖ AES-256-GCM(key, nonce 0, plaintext, AAD = context ‖ header)
-//!     header = version u8 (1) ‖ key id[16] ‖ key version u32 ‖ IV[16]
-//!     key    = HKDF-SHA256(ikm = the CMK's material, salt = IV, info = "sealgate/kms/1/wrap")
-//!     context = number of pairs u32, then per pair, sorted by name: len u32 ‖ name ‖ len u32 ‖ value
+//! ```text
+//! blob   = header[37] ‖ AES-256-GCM(key, nonce 0, plaintext, AAD = context ‖ header)
+//! header = version u8 (1) ‖ key id[16] ‖ key version u32 ‖ IV[16]
+//! key    = HKDF-SHA256(ikm = the CMK's material, salt = IV, info = "sealgate/kms/1/wrap")
+//! context = number of pairs u32, then per pair, sorted by name: len u32 ‖ name ‖ len u32 ‖ value
+//! ```
 //!
 //! With a random 128-bit IV that makes a key of its own for each wrap, a CMK is good for 2^50 wraps: the chance that
 //! two share a key is then below 2^-28, where random GCM nonces under one key stop at 2^32 (NIST SP 800-38D §8.3).
