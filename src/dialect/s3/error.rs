@@ -108,7 +108,9 @@ pub fn face(error: &Error) -> Face {
         Error::BadDigest(what) => {
             Face::bad("BadDigest", format!("The {what} you specified did not match what we received."))
         }
-        Error::InvalidDigest(what) => Face::bad("InvalidDigest", format!("The {what} you specified is not valid.")),
+        // Only a trailer gets this far; what stands in a header is parsed by the dialect. S3's InvalidDigest is of
+        // Content-MD5 alone.
+        Error::InvalidDigest(what) => Face::invalid_request(format!("Value for {what} trailing header is invalid.")),
         Error::BucketAlreadyExists => Face::new(
             S::CONFLICT,
             "BucketAlreadyExists",
@@ -331,7 +333,7 @@ mod tests {
         let table: Vec<(Error, u16, &str)> = vec![
             (Error::AccessDenied("no".into()), 403, "AccessDenied"),
             (Error::BadDigest("Content-MD5"), 400, "BadDigest"),
-            (Error::InvalidDigest("Content-MD5"), 400, "InvalidDigest"),
+            (Error::InvalidDigest("x-amz-checksum-crc32"), 400, "InvalidRequest"),
             (Error::BucketAlreadyExists, 409, "BucketAlreadyExists"),
             (Error::BucketAlreadyOwnedByYou, 409, "BucketAlreadyOwnedByYou"),
             (Error::BucketNotEmpty, 409, "BucketNotEmpty"),
