@@ -220,6 +220,22 @@ pub(super) fn body_face(error: &BodyError) -> Face {
             "SignatureDoesNotMatch",
             "The signature of a chunk of the body does not match the signature we calculated.",
         ),
+        BodyError::MalformedForm(why) => Face::bad(
+            "MalformedPOSTRequest",
+            format!("The body of your POST request is not well-formed multipart/form-data: {why}."),
+        ),
+        BodyError::FormTooLong => Face::bad(
+            "MaxPostPreDataLengthExceededError",
+            "Your POST request fields preceding the upload file were too large.",
+        ),
+        BodyError::FileTooLarge { maximum, .. } => Face::bad(
+            "EntityTooLarge",
+            format!("Your proposed upload exceeds the maximum allowed size ({maximum} bytes)."),
+        ),
+        BodyError::FileTooSmall { minimum, .. } => Face::bad(
+            "EntityTooSmall",
+            format!("Your proposed upload is smaller than the minimum allowed size ({minimum} bytes)."),
+        ),
         BodyError::MalformedTrailer(_) => Face::bad(
             "MalformedTrailerError",
             "The request contained trailing data that was not well-formed or did not conform to our published schema.",
