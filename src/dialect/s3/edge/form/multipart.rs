@@ -225,10 +225,8 @@ fn part_head(block: &[u8]) -> Result<PartHead, FormFlaw> {
         }
         let (name, value) = line.split_once(':').ok_or(FormFlaw::Malformed("a part's header has no colon"))?;
         match name.to_ascii_lowercase().as_str() {
-            "content-disposition" => {
-                if disposition.replace(value.trim()).is_some() {
-                    return Err(FormFlaw::Malformed("a part has two dispositions"));
-                }
+            "content-disposition" if disposition.replace(value.trim()).is_some() => {
+                return Err(FormFlaw::Malformed("a part has two dispositions"));
             }
             "content-transfer-encoding"
                 if !matches!(value.trim().to_ascii_lowercase().as_str(), "binary" | "8bit" | "7bit") =>
