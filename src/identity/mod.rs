@@ -12,6 +12,7 @@ mod credentials;
 mod date;
 mod error;
 mod form;
+pub(crate) mod fuzzing;
 mod mac;
 mod payload;
 mod policy;

@@ -15,6 +15,7 @@ mod context;
 mod digests;
 pub mod edge;
 mod error;
+pub(crate) mod fuzzing;
 mod host;
 mod listing;
 mod multipart;

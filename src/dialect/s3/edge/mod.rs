@@ -14,6 +14,11 @@ mod framing;
 #[cfg(test)]
 mod tests;
 
+/// What `crate::fuzzing` makes promises of.
+pub(super) mod fuzzed {
+    pub(crate) use super::form::{Event, FormParser, MAX_FIELDS};
+}
+
 use std::sync::Arc;
 use std::time::Duration;
 
