@@ -19,6 +19,7 @@ pub(crate) mod fuzzing;
 mod host;
 mod listing;
 mod multipart;
+mod numbers;
 mod objects;
 mod out;
 mod owner;

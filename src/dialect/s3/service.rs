@@ -23,6 +23,7 @@ use super::context::{Call, RequestContext};
 use super::digests;
 use super::error::{Face, body_face, face};
 use super::host::BaseDomains;
+use super::numbers;
 use super::refuse;
 use super::response::{About, finish};
 use super::route::{BodyKind, Operation, target};
@@ -185,6 +186,7 @@ async fn document(
         .as_deref()
         .and_then(|name| context.trailers.as_ref().and_then(|slot| slot.header(name)));
     digests::verify_whole(&whole, &declared, trailer.as_deref()).map_err(|error| face(&error))?;
+    numbers::check(&whole)?;
     if operation == Operation::PutBucketEncryption && contains(&whole, b"BlockedEncryptionTypes") {
         // s3s skips elements that it does not know; this one would be a promise.
         return Err(Face::not_implemented("BlockedEncryptionTypes"));
