@@ -391,6 +391,74 @@ def test_a21_sigv2_is_refused_unless_switched_on(gateway, bucket, absent):
     assert outcome(gateway, request)[0] in (400, 403)
 
 
+def sigv2(gateway, method, path, headers=(), date=True, resource=None, secret=None):
+    """A request signed with version 2 in its header."""
+    import base64
+    import email.utils
+    import hmac
+
+    request = Request(method, path, [("Host", gateway.endpoint[7:]), ("Content-Length", "0"), *headers])
+    if date:
+        request.set("Date", email.utils.formatdate(usegmt=True) if date is True else date)
+    amz = "".join(f"{name.lower()}:{value}\n" for name, value in sorted(headers) if name.lower().startswith("x-amz-"))
+    text = "\n".join([method, "", "", request.get("Date") or "", amz + (resource or path)])
+    mark = base64.b64encode(hmac.digest((secret or gateway.secret_key).encode(), text.encode(), "sha1")).decode()
+    request.set("Authorization", f"AWS {gateway.access_key}:{mark}")
+    return request
+
+
+def test_a21_sigv2_where_it_is_allowed_is_verified(own_gateway):
+    gateway = own_gateway("allow_sigv2 = true")
+    s3 = gateway.client(signature_version="s3")
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=b"kept")
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"kept"
+    assert outcome(gateway, sigv2(gateway, "GET", "/bucket/k"))[0] == 200
+    assert outcome(gateway, sigv2(gateway, "DELETE", "/bucket/k", date=False)) == (403, "AccessDenied"), "no Date at all"
+    assert outcome(gateway, sigv2(gateway, "DELETE", "/bucket/k", date="yesterday")) == (403, "AccessDenied")
+    old = "Tue, 27 Mar 2007 19:36:42 GMT"
+    assert outcome(gateway, sigv2(gateway, "DELETE", "/bucket/k", date=old)) == (403, "RequestTimeTooSkewed")
+    assert outcome(gateway, sigv2(gateway, "DELETE", "/bucket/k", secret="made up")) == DENIED
+    for change in (
+        lambda request: setattr(request, "method", "DELETE"), lambda request: setattr(request, "path", "/bucket/l"),
+        lambda request: request.headers.append(("x-amz-acl", "public-read")),
+        lambda request: request.query.append(("uploads", "")), lambda request: request.query.append(("versionId", "null")),
+        lambda request: request.set("Content-Type", "text/html"), lambda request: request.set("Content-MD5", "AAAA"),
+        lambda request: request.set("Date", "Tue, 27 Mar 2007 19:36:43 GMT"),
+    ):
+        request = sigv2(gateway, "GET", "/bucket/k")
+        change(request)
+        assert outcome(gateway, request)[0] == 403, request.head()
+    # What carries no signature of its own in chunks cannot come in any.
+    for payload in (UNSIGNED_TRAILER, SIGNED_CHUNKS):
+        request = sigv2(gateway, "PUT", "/bucket/k", [("x-amz-content-sha256", payload), ("x-amz-decoded-content-length", "0")])
+        assert outcome(gateway, request) == (403, "AccessDenied")
+    url = s3.generate_presigned_url("get_object", {"Bucket": "bucket", "Key": "k"}, ExpiresIn=60).split("?", 1)[1]
+    query = [tuple(pair.split("=", 1)) for pair in url.split("&")]
+    host = [("Host", gateway.endpoint[7:])]
+    assert send(gateway, Request("GET", "/bucket/k", host, query=query)).body == b"kept"
+    for index in range(len(query)):
+        name, value = query[index]
+        changed = [*query[:index], (name, value[:-4] + ("1111" if value[-4:] != "1111" else "2222")), *query[index + 1 :]]
+        for wrong in (changed, [*query, query[index]], query[:index] + query[index + 1 :], [*query, ("uploads", "")]):
+            assert outcome(gateway, Request("GET", "/bucket/k", host, query=wrong))[0] in (400, 403), wrong
+    assert outcome(gateway, Request("DELETE", "/bucket/k", host, query=query)) == DENIED
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"kept"
+
+
+def test_a22_no_answer_tells_the_right_signature(gateway, bucket):
+    for variant in VARIANTS:
+        moment = datetime.datetime.now(datetime.timezone.utc)
+        right, signer, _ = put(gateway, bucket, "k", BODY, variant, now=moment)
+        wrong, _, _ = put(gateway, bucket, "k", BODY, variant, now=moment, secret="made up")
+        mark = dict(right.query).get("X-Amz-Signature") or right.get("Authorization")[-64:]
+        answer = send(gateway, wrong)
+        said = answer.body.decode() + str(answer.headers)
+        assert (answer.status, answer.code) == DENIED and mark not in said and signer.key().hex() not in said
+        assert gateway.secret_key not in said
+        assert mark not in gateway.log.read_text(), "not in the log either, at any level"
+
+
 def test_nobody_may_do_nothing(gateway, s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
     host = [("Host", gateway.endpoint[7:]), ("Content-Length", "0")]

@@ -19,11 +19,7 @@ pub(super) fn check(document: &[u8]) -> Result<(), Face> {
             Event::Start(start) => {
                 number = NUMBERS.contains(&start.local_name().as_ref()).then(Vec::new);
             }
-            Event::End(_) => {
-                if number.take().is_some_and(|text| !is_number(&text)) {
-                    return Err(Face::malformed_xml());
-                }
-            }
+            Event::End(_) if number.take().is_some_and(|text| !is_number(&text)) => return Err(Face::malformed_xml()),
             Event::Text(text) => {
                 if let Some(number) = &mut number {
                     number.extend_from_slice(&text);
