@@ -226,9 +226,19 @@ impl Pace {
     /// A poll bore fruit, be it without a byte.
     fn moved(&mut self, bytes: usize) {
         if let Some(since) = self.waiting.take() {
-            self.budget.spend(since.elapsed());
+            self.charge(since.elapsed());
         }
         self.budget.earn(bytes);
+    }
+
+    /// A wait that outlasted the budget and was not cut is one that nobody asked about: the handler was slow, and it is
+    /// not the client's fault.
+    fn charge(&mut self, waited: Duration) {
+        if waited > self.budget.left {
+            self.budget.left = self.budget.limit;
+        } else {
+            self.budget.spend(waited);
+        }
     }
 
     /// A new message: what an earlier one used up is its own.
@@ -276,6 +286,15 @@ mod tests {
         assert_eq!(dripped(0, 59, 1), None, "without a rate any byte will do");
         assert_eq!(dripped(0, 60, 1), Some(60));
         assert_eq!(dripped(0, 1, 0), Some(60), "no byte will not");
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_nobody_asked_about_is_not_the_clients() {
+        let mut pace = Pace::new(Duration::from_secs(60), 1024);
+        pace.charge(Duration::from_secs(61));
+        assert_eq!(pace.budget.left, Duration::from_secs(60));
+        pace.charge(Duration::from_secs(50));
+        assert_eq!(pace.budget.left, Duration::from_secs(10));
     }
 
     #[tokio::test]

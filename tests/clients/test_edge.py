@@ -483,9 +483,8 @@ def test_expect_100_continue_is_answered_only_to_a_right_signature(gateway, s3, 
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == BODY
 
 
-def test_b9_what_could_smuggle_a_second_request(gateway, bucket):
+def test_b9_what_could_smuggle_a_second_request(gateway, bucket, absent):
     host = gateway.endpoint[7:]
-    second = f"GET /{bucket}/smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n"
     heads = [
         f"Host: {host}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n",
         f"Host: {host}\r\nContent-Length: 4\r\nContent-Length: 5\r\n",
@@ -495,7 +494,13 @@ def test_b9_what_could_smuggle_a_second_request(gateway, bucket):
         f"Host: {host}\r\nHost: elsewhere\r\n", "",
         f"Host: {host}\r\nContent-Length: +4\r\n", f"Host: {host}\r\nContent-Length: 4, 4\r\n",
         f"Host: {host}\r\nX: a\r\n b\r\n",
+        f"Host: {host}\nContent-Length: 4\r\n", f"Host: {host}\r\nX : a\r\n", f"Host: {host}\r\nX\r\n",
+        f"Host: {host}\r\nContent-Length: 4\r\nContent-Length: 4\r\n", f"Host: {host}\r\nX: a\rb\r\n",
+        f"Host: {host}\r\nContent-Length: 99999999999999999999\r\n", f"Host: {host}\r\nX: \x00\r\n",
+        f"Host: {host}\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
     ]
+    # The second request is a right one: if it ran, it would store something.
+    second = put(gateway, bucket, "smuggled", b"x")[0].bytes().decode("latin-1")
     for head in heads:
         data = f"PUT /{bucket}/k HTTP/1.1\r\n{head}\r\n0\r\n\r\n{second}".encode("latin-1")
         with socket.create_connection(gateway.address, 20) as connection:
@@ -508,3 +513,22 @@ def test_b9_what_could_smuggle_a_second_request(gateway, bucket):
                 pass
         assert answers.count(b"HTTP/1.1 ") == 1, (head, answers)
         assert answers.startswith(b"HTTP/1.1 4"), (head, answers)
+
+
+def test_b9_chunks_that_are_none(gateway, bucket, absent):
+    """HTTP's own chunks, before anything of S3's is looked at: malformed ones end the connection."""
+    second = put(gateway, bucket, "smuggled", b"x")[0].bytes()
+    for chunks in (b"ffffffffffffffff1\r\nx\r\n0\r\n\r\n", b"-1\r\nx\r\n0\r\n\r\n", b"0x1\r\nx\r\n0\r\n\r\n", b"1\nx\n0\n\n",
+                   b"1\r\nxy\r\n0\r\n\r\n", b"1;a\nb\r\nx\r\n0\r\n\r\n", b" 1\r\nx\r\n0\r\n\r\n", b"1 \r\nx\r\n0\r\n\r\n"):
+        request = Request("PUT", f"/{bucket}/k")
+        Signer(gateway).sign(request, UNSIGNED)
+        request.set("Transfer-Encoding", "chunked")
+        with socket.create_connection(gateway.address, 20) as connection:
+            connection.sendall(request.head() + chunks + second)
+            answers = b""
+            try:
+                while more := connection.recv(65536):
+                    answers += more
+            except ConnectionResetError:
+                pass
+        assert answers.count(b"HTTP/1.1 ") <= 1 and b"HTTP/1.1 200" not in answers, (chunks, answers)
