@@ -78,6 +78,7 @@ def test_a_presigned_post_is_stored_in_each_encryption_mode(gateway, s3, bucket,
         if mode == "aws:kms":
             assert got["ServerSideEncryption"] == "aws:kms" and got["SSEKMSKeyId"] == key_arn
         if mode == "SSE-C":
+            assert base64.b64encode(key).decode() not in gateway.log.read_text()
             assert got["SSECustomerAlgorithm"] == "AES256"
         else:
             assert got["ServerSideEncryption"] == answer.headers["x-amz-server-side-encryption"]
@@ -251,6 +252,9 @@ def test_keys_of_forms_are_kept_as_they_are(gateway, s3, bucket):
         answer = post(gateway, bucket, presigned(s3, bucket, key), b"x")
         assert answer.status == 204, (key, answer.body)
         assert re.fullmatch(r"[!-~]+", answer.headers["location"])
+    # Without a key the path would be the bucket's, and the PUT another operation.
+    nameless = post(gateway, bucket, presigned(s3, bucket, "${filename}"), b"x", file_name="dir/")
+    assert (nameless.status, nameless.code) == (400, "InvalidArgument")
     assert sorted(item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]) == sorted(keys)
 
 

@@ -38,6 +38,13 @@ impl std::fmt::Debug for FormFields {
     }
 }
 
+impl Drop for FormFields {
+    /// A customer's key may be among them.
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(zeroize::Zeroize::zeroize);
+    }
+}
+
 impl FormFields {
     /// Adds a field; its name is compared without case.
     ///

@@ -61,7 +61,8 @@ pub(super) fn into_put(
         if let Some(name) = header_of(name)? {
             // Line breaks and control characters have no place in a header.
             let value = HeaderValue::from_bytes(value.as_bytes());
-            let value = value.map_err(|_| FormError::FieldNotText(name.as_str().to_owned()))?;
+            let mut value = value.map_err(|_| FormError::FieldNotText(name.as_str().to_owned()))?;
+            value.set_sensitive(name.as_str().contains("customer-key"));
             headers.insert(name, value);
         }
     }
