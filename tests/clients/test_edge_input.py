@@ -4,7 +4,6 @@ import os
 import re
 import socket
 import ssl
-import subprocess
 import time
 import unicodedata
 import urllib.parse
@@ -12,6 +11,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import ROOT
 from wire import EMPTY_HASH, UNSIGNED, Request, Signer, get, put, receive, send, signed
 
 
@@ -330,11 +330,13 @@ def test_b12_numbers_beyond_all_bounds(gateway, s3, bucket):
 
 
 def test_b13_there_is_no_http_2(own_gateway, tmp_path):
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1",
-                    "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
-    gateway = own_gateway(f'tls_cert = "{cert}"\ntls_key = "{key}"', log_level="info")
-    context = ssl.create_default_context(cafile=str(cert))
+    fixtures = ROOT / "fixtures" / "tls"
+    key = tmp_path / "localhost.key"
+    key.write_bytes((fixtures / "localhost.key").read_bytes())
+    key.chmod(0o600)
+    settings = f'tls_cert = "{fixtures / "localhost.pem"}"\ntls_key = "{key}"'
+    gateway = own_gateway(settings, log_level="info")
+    context = ssl.create_default_context(cafile=str(fixtures / "ca.pem"))
     context.check_hostname = False
     context.set_alpn_protocols(["h2", "http/1.1"])
     with context.wrap_socket(socket.create_connection(gateway.address, 20)) as connection:
@@ -342,7 +344,7 @@ def test_b13_there_is_no_http_2(own_gateway, tmp_path):
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
         answer = connection.recv(4096)
         assert not answer or answer.startswith(b"HTTP/1.1 4"), answer
-    only = ssl.create_default_context(cafile=str(cert))
+    only = ssl.create_default_context(cafile=str(fixtures / "ca.pem"))
     only.check_hostname = False
     only.set_alpn_protocols(["h2"])
     try:
