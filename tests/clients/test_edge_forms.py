@@ -145,6 +145,14 @@ def test_a19_what_the_policy_does_not_allow(gateway, s3, bucket, absent):
     assert "Contents" not in s3.list_objects_v2(Bucket=other)
 
 
+def test_a_file_that_must_be_too_long_is_refused_before_it_comes(gateway, s3, bucket, absent):
+    whole = encode(presigned(s3, bucket, conditions=[["content-length-range", 0, 10]]), b"")
+    head = Request("POST", f"/{bucket}", [("Host", gateway.endpoint[7:]), ("Content-Length", str(1 << 30)),
+                                          ("Content-Type", "multipart/form-data; boundary=--b0undary")]).head()
+    answer = send(gateway, head + whole[: whole.index(b"\r\n----b0undary--")])
+    assert (answer.status, answer.code) == (400, "EntityTooLarge")
+
+
 def signed(gateway, document, **wrong):
     """A form over a policy document as it stands, signed with SigV4."""
     signer = Signer(gateway, **wrong)

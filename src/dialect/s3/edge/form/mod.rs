@@ -82,7 +82,13 @@ impl Edge {
         let identified = self.verifier.identify_form(&fields, &bucket)?;
         let (parts, form) = fields::into_put(parts, &fields, &bucket, bucket_in_host.is_some(), len, transport)?;
         let (low, high) = identified.length.map_or((0, u64::MAX), RangeInclusive::into_inner);
-        let file = FormFile { parser, len: 0, allowed: low..=high.min(MAX_OBJECT), ended: false };
+        let high = high.min(MAX_OBJECT);
+        // What surrounds the file is bounded, so a file that must be too long is refused before it comes.
+        let proposed = len.saturating_sub(2 * MAX_FIELDS as u64);
+        if proposed > high {
+            return Err(BodyError::FileTooLarge { proposed, maximum: high }.into());
+        }
+        let file = FormFile { parser, len: 0, allowed: low..=high, ended: false };
         let failure = BodyFailure::default();
         let decoding = Decoding::Form(Box::new(file));
         let body = EdgeBody::new(body, decoding, len, self.idle_timeout, failure.clone(), None);
