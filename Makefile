@@ -53,7 +53,7 @@ doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib
 
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench http
 
 # Not part of `check`: installing cargo-deny takes about 11 minutes on two cores.
 deny:

@@ -113,7 +113,8 @@ async fn front(config: &Config, clock: &Arc<dyn Clock>) -> Result<Front, Error> 
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
     let kms = KmsFront::new(verifier, KmsApi::new(Arc::clone(&keystore)));
-    let gateway = Gateway::new(store, Keyring::new(keystore, service), config.region.clone(), Arc::clone(clock));
+    let gateway = Gateway::new(store, Keyring::new(keystore, service), config.region.clone(), Arc::clone(clock))
+        .defaulting_to(config.default_encryption);
     let edge = EdgeConfig {
         region: config.region.clone(),
         sigv2: if config.allow_sigv2 { SigV2::Allowed } else { SigV2::Refused },

@@ -28,6 +28,9 @@ pub struct Flags {
     /// Region that signatures must name [default: us-east-1].
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
+    /// What objects get when neither request nor bucket says: AES256 or none [default: AES256].
+    #[arg(long, value_name = "MODE")]
+    default_encryption: Option<String>,
     /// Domains under which `bucket.domain` addresses a bucket, separated by commas.
     #[arg(long, value_name = "DOMAINS")]
     base_domains: Option<String>,
@@ -83,6 +86,7 @@ impl Flags {
             data_dir,
             root_key_file,
             region,
+            default_encryption,
             base_domains,
             access_key_id,
             secret_access_key_file,
@@ -104,6 +108,7 @@ impl Flags {
             ("data_dir", data_dir),
             ("root_key_file", root_key_file),
             ("region", region),
+            ("default_encryption", default_encryption),
             ("base_domains", base_domains),
             ("access_key_id", access_key_id),
             ("secret_access_key_file", secret_access_key_file),

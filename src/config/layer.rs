@@ -17,6 +17,7 @@ pub(super) const FIELDS: &[&str] = &[
     "data_dir",
     "root_key_file",
     "region",
+    "default_encryption",
     "base_domains",
     "access_key_id",
     "secret_access_key",

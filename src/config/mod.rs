@@ -15,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::sse::DefaultEncryption;
 use crate::types::{AccessKeyId, UserId};
 
 pub use error::Error;
@@ -68,6 +69,8 @@ pub struct Config {
     pub root_key_file: Option<PathBuf>,
     /// The region that signatures must name.
     pub region: String,
+    /// What objects get when neither request nor bucket says anything.
+    pub default_encryption: DefaultEncryption,
     /// Host names under which `bucket.name` addresses a bucket, lower-case.
     pub base_domains: Vec<String>,
     /// The root credential. There is no default: see [`Config::require_root`].
@@ -104,6 +107,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./sealgate-data"),
             root_key_file: None,
             region: "us-east-1".to_owned(),
+            default_encryption: DefaultEncryption::default(),
             base_domains: Vec::new(),
             root: None,
             users: Vec::new(),
@@ -164,6 +168,7 @@ impl Config {
             data_dir: layers.one("data_dir")?.unwrap_or(d.data_dir),
             root_key_file: layers.one("root_key_file")?,
             region: layers.one::<setting::Region>("region")?.map_or(d.region, |region| region.0),
+            default_encryption: layers.one("default_encryption")?.unwrap_or(d.default_encryption),
             base_domains: layers.many::<setting::Domain>("base_domains")?.into_iter().map(|name| name.0).collect(),
             root: root_credential(layers)?,
             users: users(layers.take_users())?,

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::sse::DefaultEncryption;
+
 /// A value that one text holds.
 pub(super) trait Setting: Sized {
     /// Reads it. The error completes the sentence "`field` (from …): …".
@@ -29,6 +31,16 @@ impl Setting for bool {
             "true" => Ok(true),
             "false" => Ok(false),
             _ => Err(format!("{text:?} is neither true nor false")),
+        }
+    }
+}
+
+impl Setting for DefaultEncryption {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "AES256" => Ok(Self::S3),
+            "none" => Ok(Self::None),
+            _ => Err(format!("{text:?} is neither AES256 nor none")),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::identity::{Action, Caller, authorize};
-use crate::sse::BucketDefault;
+use crate::sse::{BucketDefault, DefaultEncryption};
 use crate::store::{self, Bucket};
 use crate::types::BucketName;
 
@@ -79,12 +79,16 @@ impl Gateway {
         Ok(self.store.set_bucket_config(name, ENCRYPTION, Some(value)).await?)
     }
 
-    /// The bucket's default encryption; `None` when never set (the gateway's default applies then).
+    /// The encryption that objects get by default: the bucket's, or else the gateway's. `None`: objects are not encrypted.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
     pub async fn bucket_encryption(&self, caller: &Caller, name: &BucketName) -> Result<Option<BucketDefault>, Error> {
-        default_encryption(&self.bucket_for(caller, name, Action::GetEncryptionConfiguration).await?)
+        let bucket = self.bucket_for(caller, name, Action::GetEncryptionConfiguration).await?;
+        Ok(default_encryption(&bucket)?.or(match self.default {
+            DefaultEncryption::S3 => Some(BucketDefault::S3),
+            DefaultEncryption::None => None,
+        }))
     }
 
     /// Takes the bucket's default encryption back. Idempotent.

@@ -10,7 +10,7 @@ use crate::types::PartNumber;
 
 use super::digest::{combine_crc64, combine_parts, multipart_etag};
 use super::multipart::Uploading;
-use super::put::AEAD;
+use super::put::aead_of;
 use super::records::{PartRecord, digests_of_multipart};
 use super::{Checksum, ChecksumAlgorithm, CompleteRequest, Error, Gateway, MAX_OBJECT, MIN_PART, NamedPart, Written};
 
@@ -59,12 +59,13 @@ impl Gateway {
             object: uploading.envelope.object,
             etag: whole.etag,
             // As in a single put: not where only the CMK's owner may have a fingerprint.
-            crc64: (uploading.envelope.mode() == SseMode::S3).then_some(whole.crc64),
+            crc64: uploading.envelope.mode().shows_digests().then_some(whole.crc64),
             kind: ObjectKind::Multipart,
             parts: whole.parts,
         };
         let digests = digests_of_multipart(checksum.as_ref(), &taken_checksums(&taken))?;
-        let body = (AEAD, SegmentSize::DEFAULT);
+        let aead = aead_of(uploading.envelope.mode());
+        let body = (aead, SegmentSize::DEFAULT);
         let manifest = match &data_key {
             Some(data_key) => manifest::seal(&attributes, &digests, body, data_key, self.keys.attribute_key()),
             None => manifest::seal_without_digests(
@@ -74,7 +75,7 @@ impl Gateway {
                 self.keys.attribute_key(),
             ),
         }?;
-        let summary = self.summary_of(&uploading.at.object, &attributes, manifest.len())?;
+        let summary = self.summary_of(&uploading.at.object, &attributes, aead, manifest.len())?;
         let completion = Completion {
             parts: taken.into_iter().map(|part| (part.number, part.tag)).collect(),
             manifest,

@@ -50,7 +50,7 @@ impl Gateway {
         check_metadata(&headers)?;
         let copying = Copying {
             precondition: self.precondition(&request.at, &request.conditions).await?,
-            choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref()),
+            choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default),
             at: request.at,
             headers,
         };
@@ -95,7 +95,7 @@ impl Gateway {
         let at = &copying.at;
         let mut envelope =
             self.keys.rewrap(&principal(caller)?, data_key, &looked.envelope, &copying.choice, at).await?;
-        if looked.envelope.mode() == SseMode::S3 && envelope.mode() != SseMode::S3 {
+        if looked.envelope.mode().shows_digests() && !envelope.mode().shows_digests() {
             // The source's ETag is the MD5 of its plaintext; under a CMK or a customer key no such fingerprint shows.
             envelope.etag = Some(opaque_etag()?);
         }
@@ -149,10 +149,13 @@ impl Gateway {
 }
 
 /// Whether the copy can have the source's body. Not when it goes to SSE-S3 from another mode: an SSE-S3 object's ETag
-/// is the MD5 of its plaintext, and the source's manifest has none.
+/// is the MD5 of its plaintext, and the source's manifest has none. Nor between an encrypted body and one that is not.
 fn shares_body(from: SseMode, to: &SseChoice) -> bool {
     match (from, to) {
-        (SseMode::S3, _) | (SseMode::Kms | SseMode::Customer, SseChoice::Kms { .. } | SseChoice::Customer(_)) => true,
+        (SseMode::S3, SseChoice::S3 | SseChoice::Kms { .. } | SseChoice::Customer(_))
+        | (SseMode::Kms | SseMode::Customer, SseChoice::Kms { .. } | SseChoice::Customer(_)) => true,
         (SseMode::Kms | SseMode::Customer, SseChoice::S3) => false,
+        (SseMode::None, to) => matches!(to, SseChoice::None),
+        (SseMode::S3 | SseMode::Kms | SseMode::Customer, SseChoice::None) => false,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::identity::{self, Action, Caller};
 use crate::kms::Principal;
-use crate::sse::Keyring;
+use crate::sse::{DefaultEncryption, Keyring};
 use crate::store::{Bucket, ObjectStore};
 use crate::types::BucketName;
 
@@ -48,6 +48,7 @@ pub struct Gateway {
     store: Arc<dyn ObjectStore>,
     keys: Keyring,
     region: String,
+    default: DefaultEncryption,
     clock: Arc<dyn crate::types::Clock>,
 }
 
@@ -60,7 +61,13 @@ impl Gateway {
         region: String,
         clock: Arc<dyn crate::types::Clock>,
     ) -> Self {
-        Self { store, keys, region, clock }
+        Self { store, keys, region, default: DefaultEncryption::default(), clock }
+    }
+
+    /// Sets what applies where neither request nor bucket says anything.
+    #[must_use]
+    pub fn defaulting_to(self, default: DefaultEncryption) -> Self {
+        Self { default, ..self }
     }
 
     /// The bucket, for a caller who may do `action` in it. Whoever is nobody learns nothing, not even whether it exists.

@@ -10,7 +10,7 @@ use crate::types::{ObjectAt, PartNumber, UploadId};
 
 use super::bucket::default_encryption;
 use super::digest::Digester;
-use super::put::{AEAD, check_metadata, check_size, customer_of, etag_of};
+use super::put::{aead_of, check_metadata, check_size, customer_of, etag_of};
 use super::records::{PartDigests, PartRecord, UploadState};
 use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
@@ -34,7 +34,7 @@ impl Gateway {
     pub async fn create_upload(&self, caller: &Caller, request: CreateUploadRequest) -> Result<UploadCreated, Error> {
         let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         check_metadata(&request.headers)?;
-        let choice = SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref());
+        let choice = SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default);
         let (envelope, _) = self.keys.create(&principal(caller)?, &choice, &request.at).await?;
         let mut metadata =
             Metadata { system: request.headers.system, user: request.headers.user, ..Metadata::default() };
@@ -92,8 +92,9 @@ impl Gateway {
         body: Intake,
     ) -> Result<PartWritten, Error> {
         check_size(body.len)?;
-        let md5_etag = uploading.envelope.mode() == SseMode::S3;
-        let sealer = PartSealer::new(data_key, part.number, AEAD, SegmentSize::DEFAULT)?.expecting(body.len);
+        let mode = uploading.envelope.mode();
+        let md5_etag = mode.shows_digests();
+        let sealer = PartSealer::new(data_key, part.number, aead_of(mode), SegmentSize::DEFAULT)?.expecting(body.len);
         let mut sink = Sink::Part(self.store.put_part(&uploading.at, part.number).await?);
         let sealed = seal_into(body, sealer, Digester::new(part.digests, md5_etag), &mut sink).await?;
         let Sealed { part: sealed, digests, rest } = sealed;
@@ -133,7 +134,7 @@ impl Gateway {
         let page = self.store.parts(&uploading.at, request.after, request.limit).await?;
         // Checksums are sealed under the data key. The service's own key opens it here; a CMK is not used to list.
         let data_key = match uploading.envelope.mode() {
-            SseMode::S3 => {
+            SseMode::S3 | SseMode::None => {
                 Some(self.data_key(&principal(caller)?, &uploading.at.object, &uploading.envelope, None).await?)
             }
             SseMode::Kms | SseMode::Customer => None,
@@ -179,8 +180,8 @@ impl Gateway {
     ) -> Result<DataKey, Error> {
         match (uploading.envelope.mode(), customer) {
             (SseMode::Customer, None) => return Err(Error::UploadKeyRequired),
-            (SseMode::S3 | SseMode::Kms, Some(_)) => return Err(Error::UploadKeyMismatch),
-            (SseMode::Customer, Some(_)) | (SseMode::S3 | SseMode::Kms, None) => {}
+            (SseMode::S3 | SseMode::Kms | SseMode::None, Some(_)) => return Err(Error::UploadKeyMismatch),
+            (SseMode::Customer, Some(_)) | (SseMode::S3 | SseMode::Kms | SseMode::None, None) => {}
         }
         let key = self.data_key(&principal(caller)?, &uploading.at.object, &uploading.envelope, customer).await;
         key.map_err(|error| if matches!(error, Error::CustomerKeyWrong) { Error::UploadKeyMismatch } else { error })

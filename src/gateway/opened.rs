@@ -58,6 +58,7 @@ impl Gateway {
         if summary.object != envelope.object || summary.cipher_len != object.len {
             return Err(Error::Integrity(crate::sse::Error::Summary));
         }
+        envelope.check_body(summary.aead).map_err(Error::Integrity)?;
         Ok(Looked { object, envelope, summary })
     }
 
@@ -126,6 +127,7 @@ impl Gateway {
         if opened.attributes.object != looked.envelope.object {
             return Err(Error::Integrity(crate::sse::Error::Manifest));
         }
+        looked.envelope.check_body(opened.layout.aead()).map_err(Error::Integrity)?;
         Ok(Arc::new(opened.layout))
     }
 
@@ -169,8 +171,8 @@ async fn read_tail(len: CipherOffset, wanted: u64, open: &dyn OpenObject) -> Res
 pub(super) fn check_customer_key(envelope: &Envelope, customer: Option<&CustomerKey>) -> Result<(), Error> {
     match (envelope.mode(), customer) {
         (SseMode::Customer, None) => Err(Error::CustomerKeyRequired),
-        (SseMode::S3 | SseMode::Kms, Some(_)) => Err(Error::CustomerKeyNotApplicable),
-        (SseMode::Customer, Some(_)) | (SseMode::S3 | SseMode::Kms, None) => Ok(()),
+        (SseMode::S3 | SseMode::Kms | SseMode::None, Some(_)) => Err(Error::CustomerKeyNotApplicable),
+        (SseMode::Customer, Some(_)) | (SseMode::S3 | SseMode::Kms | SseMode::None, None) => Ok(()),
     }
 }
 

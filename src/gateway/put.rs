@@ -19,8 +19,13 @@ use super::{
     Written, principal,
 };
 
-/// The AEAD of new bodies: the fastest here by far (limits.md §1).
-pub(super) const AEAD: Aead = Aead::Aes256Gcm;
+/// What seals the new bodies of a mode: AES-256-GCM, the fastest here by far (limits.md §1), or nothing.
+pub(super) fn aead_of(mode: SseMode) -> Aead {
+    match mode {
+        SseMode::S3 | SseMode::Kms | SseMode::Customer => Aead::Aes256Gcm,
+        SseMode::None => Aead::None,
+    }
+}
 
 /// A write whose key is chosen and whose body has yet to come. Put and the re-encrypting copy end the same way.
 pub(super) struct ObjectWrite {
@@ -40,7 +45,7 @@ impl Gateway {
         let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         let precondition = self.precondition(&request.at, &request.conditions).await?;
         let write = ObjectWrite {
-            choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref()),
+            choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default),
             at: request.at,
             headers: request.headers,
             digests: request.digests,
@@ -62,8 +67,9 @@ impl Gateway {
         let mut metadata = Metadata { system: headers.system, user: headers.user, ..Metadata::default() };
         self.keys.bind(&at, &mut metadata, &envelope)?;
 
-        let md5_etag = envelope.mode() == SseMode::S3;
-        let sealer = PartSealer::new(&data_key, PartNumber::FIRST, AEAD, SegmentSize::DEFAULT)?.expecting(body.len);
+        let aead = aead_of(envelope.mode());
+        let md5_etag = envelope.mode().shows_digests();
+        let sealer = PartSealer::new(&data_key, PartNumber::FIRST, aead, SegmentSize::DEFAULT)?.expecting(body.len);
         let mut sink = Sink::Object(self.store.put(&at, metadata).await?);
         let size = body.len;
         let sealed = seal_into(body, sealer, Digester::new(digests, md5_etag), &mut sink).await?;
@@ -78,11 +84,11 @@ impl Gateway {
             kind: ObjectKind::Normal,
             parts: vec![part],
         };
-        let body = (AEAD, SegmentSize::DEFAULT);
+        let body = (aead, SegmentSize::DEFAULT);
         let manifest = manifest::seal(&attributes, &digests_of(&digests)?, body, &data_key, self.keys.attribute_key())?;
         rest.extend_from_slice(&manifest);
         sink.take(rest.freeze()).await?;
-        let summary = self.summary_of(&at, &attributes, manifest.len())?;
+        let summary = self.summary_of(&at, &attributes, aead, manifest.len())?;
         let stored = sink.commit_object(Commit { summary, precondition }).await?;
         Ok(Written {
             etag,
@@ -95,12 +101,18 @@ impl Gateway {
     }
 
     /// The sealed summary of a body whose manifest has this length.
-    pub(super) fn summary_of(&self, at: &ObjectAt, attributes: &Attributes, manifest: usize) -> Result<Bytes, Error> {
+    pub(super) fn summary_of(
+        &self,
+        at: &ObjectAt,
+        attributes: &Attributes,
+        aead: Aead,
+        manifest: usize,
+    ) -> Result<Bytes, Error> {
         let parts = attributes.parts.iter().try_fold(0u64, |sum, part| {
-            Ok::<_, Error>(sum.saturating_add(sealed_part_len(part.plain_len, SegmentSize::DEFAULT)?))
+            Ok::<_, Error>(sum.saturating_add(sealed_part_len(part.plain_len, aead, SegmentSize::DEFAULT)?))
         })?;
         let len = CipherOffset(parts.saturating_add(manifest as u64));
-        let layout = Layout::new(AEAD, SegmentSize::DEFAULT, &attributes.parts, len)?;
+        let layout = Layout::new(aead, SegmentSize::DEFAULT, &attributes.parts, len)?;
         Ok(Summary::new(attributes, &layout).seal(self.keys.attribute_key(), at)?.into())
     }
 
@@ -121,12 +133,11 @@ impl Gateway {
 pub(super) fn customer_of(choice: &SseChoice) -> Option<&CustomerKey> {
     match choice {
         SseChoice::Customer(key) => Some(key),
-        SseChoice::S3 | SseChoice::Kms { .. } => None,
+        SseChoice::S3 | SseChoice::Kms { .. } | SseChoice::None => None,
     }
 }
 
-/// The ETag: MD5 of the plaintext under SSE-S3, as clients verify it; random and stable otherwise, since an MD5 would
-/// be a fingerprint of what only the CMK's owner may know (sse-semantics.md §4c).
+/// The ETag: the MD5 of the plaintext where the mode shows it, random and stable otherwise ([`SseMode::shows_digests`]).
 pub(super) fn etag_of(digests: &Computed, md5_etag: bool) -> Result<String, Error> {
     match digests.md5.filter(|_| md5_etag) {
         Some(md5) => Ok(hex::encode(md5)),

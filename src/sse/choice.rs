@@ -66,6 +66,16 @@ pub enum BucketDefault {
     },
 }
 
+/// What applies where neither request nor bucket says anything: the gateway's `default_encryption`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DefaultEncryption {
+    /// SSE-S3.
+    #[default]
+    S3,
+    /// Objects are kept in plaintext, as OSS does without a bucket rule.
+    None,
+}
+
 /// The resolved choice for one write.
 #[derive(Debug)]
 pub enum SseChoice {
@@ -80,14 +90,20 @@ pub enum SseChoice {
     },
     /// The client's key.
     Customer(CustomerKey),
+    /// No encryption: nobody asked for it, and the gateway's default is none.
+    None,
 }
 
 impl SseChoice {
-    /// Applies the precedence: request, bucket default, gateway default (SSE-S3).
+    /// Applies the precedence: request, bucket default, gateway default.
     #[must_use]
-    pub fn resolve(request: Option<SseRequest>, bucket: Option<&BucketDefault>) -> Self {
+    pub fn resolve(request: Option<SseRequest>, bucket: Option<&BucketDefault>, gateway: DefaultEncryption) -> Self {
         match (request, bucket) {
-            (Some(SseRequest::S3), _) | (None, None | Some(BucketDefault::S3)) => Self::S3,
+            (Some(SseRequest::S3), _) | (None, Some(BucketDefault::S3)) => Self::S3,
+            (None, None) => match gateway {
+                DefaultEncryption::S3 => Self::S3,
+                DefaultEncryption::None => Self::None,
+            },
             (Some(SseRequest::Kms { key, context }), _) => Self::Kms { key, context: context.unwrap_or_default() },
             (Some(SseRequest::Customer(key)), _) => Self::Customer(key),
             (None, Some(BucketDefault::Kms { key })) => {
@@ -106,6 +122,21 @@ pub enum SseMode {
     Kms,
     /// SSE-C, written `SSE-C`.
     Customer,
+    /// Not encrypted, written `none`.
+    None,
+}
+
+impl SseMode {
+    /// Whether the gateway may show digests of the plaintext without the data key: the ETag is its MD5 then, as
+    /// clients verify it. Under a CMK or a customer key it would be a fingerprint of what only the key's owner may
+    /// know (sse-semantics.md §4c).
+    #[must_use]
+    pub fn shows_digests(self) -> bool {
+        match self {
+            Self::S3 | Self::None => true,
+            Self::Kms | Self::Customer => false,
+        }
+    }
 }
 
 /// What responses say of an object's encryption.
@@ -125,6 +156,8 @@ pub enum SseStatus {
         /// MD5 of the customer key; known where the request carried the key.
         md5: Option<[u8; 16]>,
     },
+    /// Not encrypted.
+    None,
 }
 
 impl SseStatus {
@@ -133,7 +166,7 @@ impl SseStatus {
     pub fn without_context(self) -> Self {
         match self {
             Self::Kms { key, .. } => Self::Kms { key, context: None },
-            other @ (Self::S3 | Self::Customer { .. }) => other,
+            other @ (Self::S3 | Self::Customer { .. } | Self::None) => other,
         }
     }
 }
@@ -145,18 +178,24 @@ mod tests {
     #[test]
     fn a_request_replaces_the_bucket_default_as_a_unit() {
         let kms = BucketDefault::Kms { key: Some("alias/bucket".into()) };
-        assert!(matches!(SseChoice::resolve(Some(SseRequest::S3), Some(&kms)), SseChoice::S3));
+        assert!(matches!(SseChoice::resolve(Some(SseRequest::S3), Some(&kms), DefaultEncryption::S3), SseChoice::S3));
         let own = SseRequest::Kms { key: None, context: None };
-        assert!(matches!(SseChoice::resolve(Some(own), Some(&kms)), SseChoice::Kms { key: None, .. }));
+        assert!(matches!(
+            SseChoice::resolve(Some(own), Some(&kms), DefaultEncryption::S3),
+            SseChoice::Kms { key: None, .. }
+        ));
     }
 
     #[test]
     fn without_headers_the_bucket_default_applies_and_then_the_gateways() {
         let kms = BucketDefault::Kms { key: Some("alias/bucket".into()) };
-        let SseChoice::Kms { key: Some(KeyRef(key)), .. } = SseChoice::resolve(None, Some(&kms)) else {
+        let SseChoice::Kms { key: Some(KeyRef(key)), .. } =
+            SseChoice::resolve(None, Some(&kms), DefaultEncryption::None)
+        else {
             panic!("the bucket's default was not taken");
         };
         assert_eq!(key, "alias/bucket");
-        assert!(matches!(SseChoice::resolve(None, None), SseChoice::S3));
+        assert!(matches!(SseChoice::resolve(None, None, DefaultEncryption::S3), SseChoice::S3));
+        assert!(matches!(SseChoice::resolve(None, None, DefaultEncryption::None), SseChoice::None));
     }
 }

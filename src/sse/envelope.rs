@@ -4,7 +4,7 @@
 //! | field | value |
 //! |---|---|
 //! | `v` | `1` |
-//! | `mode` | `AES256`, `aws:kms` or `SSE-C` |
+//! | `mode` | `AES256`, `aws:kms`, `SSE-C` or `none` |
 //! | `key` | the CMK's ARN (`aws:kms` only) |
 //! | `dk` | the wrapped data key, base64 |
 //! | `ctx` | the caller's encryption context, sealed, base64 (`aws:kms` with a context only) |
@@ -22,7 +22,7 @@ use crate::kms::{AttributeKey, EncryptionContext, KeyArn, WrappedKey};
 
 use super::record::{open_record, seal_record};
 use super::wire::Reader;
-use super::{Commitment, CustomerKey, Error, MAX_ETAG_LEN, ObjectId, SseMode, SseStatus};
+use super::{Aead, Commitment, CustomerKey, Error, MAX_ETAG_LEN, ObjectId, SseMode, SseStatus};
 
 /// What an envelope's fields may take, names with prefix and values together: half of what S3 gives user metadata.
 pub const ENVELOPE_BUDGET: usize = 1024;
@@ -65,6 +65,11 @@ pub enum Wrap {
         /// The wrapped data key.
         wrapped: WrappedKey,
     },
+    /// Under the service key, though the body is not encrypted: the data key still seals the digests.
+    None {
+        /// The wrapped data key.
+        wrapped: WrappedKey,
+    },
 }
 
 /// What must be known, beside the body and a key, to open an object.
@@ -88,7 +93,17 @@ impl Envelope {
             Wrap::S3 { .. } => SseMode::S3,
             Wrap::Kms { .. } => SseMode::Kms,
             Wrap::Customer { .. } => SseMode::Customer,
+            Wrap::None { .. } => SseMode::None,
         }
+    }
+
+    /// Whether a body sealed so is what the metadata says. Whoever reads a body calls this first: a plaintext body
+    /// opens only where the metadata, which the MAC covers, says that the object is not encrypted.
+    ///
+    /// # Errors
+    /// [`Error::WrongMode`].
+    pub fn check_body(&self, aead: Aead) -> Result<(), Error> {
+        if (aead == Aead::None) == (self.mode() == SseMode::None) { Ok(()) } else { Err(Error::WrongMode) }
     }
 
     /// What a response says of it. `customer` is the key that the request carried. Reads drop the context
@@ -102,6 +117,7 @@ impl Envelope {
                 SseStatus::Kms { key: key.clone(), context }
             }
             Wrap::Customer { .. } => SseStatus::Customer { md5: customer.map(CustomerKey::md5) },
+            Wrap::None { .. } => SseStatus::None,
         }
     }
 
@@ -111,6 +127,7 @@ impl Envelope {
             Wrap::S3 { wrapped } => ("AES256", wrapped),
             Wrap::Kms { wrapped, .. } => ("aws:kms", wrapped),
             Wrap::Customer { wrapped } => ("SSE-C", wrapped),
+            Wrap::None { wrapped } => ("none", wrapped),
         };
         let mut fields = BTreeMap::new();
         let mut set = |name: &str, value: String| fields.insert(name.to_owned(), value);
@@ -152,6 +169,7 @@ impl Envelope {
                 Wrap::Kms { key, context: open_context(text(CONTEXT), object, attribute_key)?, wrapped }
             }
             Some("SSE-C") => Wrap::Customer { wrapped },
+            Some("none") => Wrap::None { wrapped },
             _ => return Err(Error::Unsupported("encryption mode")),
         };
         let kms = matches!(wrap, Wrap::Kms { .. });

@@ -35,6 +35,9 @@ pub enum Error {
     /// The metadata MAC does not verify: metadata was altered, stripped, or belongs to another object.
     #[error("the metadata does not verify")]
     MetadataMac,
+    /// The body is in plaintext where the metadata says encrypted, or the reverse.
+    #[error("the body is not encrypted as the metadata says")]
+    WrongMode,
     /// The data key is not the one that the object commits to.
     #[error("the data key is not the one the object commits to")]
     Commitment,

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::{PartNumber, RandomError, random};
 
-use super::Error;
+use super::{Error, TAG_LEN};
 
 const MAGIC: &[u8; 4] = b"SGE1";
 const VERSION: u8 = 1;
 
-/// The AEAD that seals a body's segments.
+/// What seals a body's segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub enum Aead {
@@ -24,11 +24,26 @@ pub enum Aead {
     Aes256Gcm,
     /// ChaCha20-Poly1305 (RFC 8439), for processors without AES instructions.
     ChaCha20Poly1305,
+    /// Nothing: segments are plaintext, without tags. Only for an object whose authenticated metadata says that it is
+    /// not encrypted ([`super::Envelope::check_body`]).
+    None,
+}
+
+impl Aead {
+    /// How many bytes longer a sealed segment is than its plaintext.
+    #[must_use]
+    pub fn tag_len(self) -> usize {
+        match self {
+            Self::Aes256Gcm | Self::ChaCha20Poly1305 => TAG_LEN,
+            Self::None => 0,
+        }
+    }
 }
 
 impl From<Aead> for u8 {
     fn from(aead: Aead) -> Self {
         match aead {
+            Aead::None => 0,
             Aead::Aes256Gcm => 1,
             Aead::ChaCha20Poly1305 => 3,
         }
@@ -40,6 +55,7 @@ impl TryFrom<u8> for Aead {
 
     fn try_from(id: u8) -> Result<Self, Error> {
         match id {
+            0 => Ok(Self::None),
             1 => Ok(Self::Aes256Gcm),
             2 => Err(Error::Unsupported("AEAD SM4-128-GCM")),
             3 => Ok(Self::ChaCha20Poly1305),
@@ -233,7 +249,7 @@ mod tests {
         };
         assert!((0..4).all(|at| (0..=255).filter(|&v| v != MAGIC[at]).all(|v| refused(at, v))), "magic");
         assert!((0..=255).filter(|&v| v != 1).all(|v| refused(4, v)), "version");
-        assert!((0..=255).filter(|v| ![1, 3].contains(v)).all(|v| refused(5, v)), "AEAD");
+        assert!((0..=255).filter(|v| ![0, 1, 3].contains(v)).all(|v| refused(5, v)), "AEAD");
         assert!((0..=255).filter(|v| !(12..=20).contains(v)).all(|v| refused(6, v)), "segment size");
         assert!((1..=255).all(|v| refused(7, v)), "flags");
         assert!((1..=255).all(|v| refused(8, v) && refused(9, v)), "part number above 10,000");

@@ -17,7 +17,7 @@ use crate::types::{ObjectAt, random};
 
 use super::envelope::{MAC, VERSION, VERSION_1, check_budget};
 use super::wire::{place, put_long};
-use super::{Commitment, CustomerKey, Envelope, Error, ObjectId, Salt, SseChoice, Wrap};
+use super::{Commitment, CustomerKey, Envelope, Error, ObjectId, Salt, SseChoice, SseMode, Wrap};
 
 /// The pair that binds a data key to its object, as AWS names it. Callers can't set it.
 pub const ARN_CONTEXT: &str = "aws:s3:arn";
@@ -69,7 +69,7 @@ impl Keyring {
                 let wrap = Wrap::Kms { key: generated.key, context: context.clone(), wrapped: generated.wrapped };
                 (wrap, generated.plaintext)
             }
-            SseChoice::S3 | SseChoice::Customer(_) => {
+            SseChoice::S3 | SseChoice::Customer(_) | SseChoice::None => {
                 let data_key = DataKey::new(random()?);
                 (self.wrap_locally(&data_key, choice, at)?, data_key)
             }
@@ -95,9 +95,11 @@ impl Keyring {
     ) -> Result<DataKey, Error> {
         let data_key = match (&envelope.wrap, customer) {
             (Wrap::Customer { .. }, None) => return Err(Error::CustomerKeyRequired),
-            (Wrap::S3 { .. } | Wrap::Kms { .. }, Some(_)) => return Err(Error::CustomerKeyNotApplicable),
+            (Wrap::S3 { .. } | Wrap::Kms { .. } | Wrap::None { .. }, Some(_)) => {
+                return Err(Error::CustomerKeyNotApplicable);
+            }
             (Wrap::Customer { wrapped }, Some(customer)) => unwrap_customer(customer, wrapped, at)?,
-            (Wrap::S3 { wrapped }, None) => {
+            (Wrap::S3 { wrapped } | Wrap::None { wrapped }, None) => {
                 self.service.unwrap_key(wrapped, &full_context(&EncryptionContext::default(), at)?)?
             }
             (Wrap::Kms { key, context, wrapped }, None) => {
@@ -112,7 +114,8 @@ impl Keyring {
     /// ETag that must differ from the manifest's is the caller's to set.
     ///
     /// # Errors
-    /// [`Error::Commitment`] when `data_key` is not the old envelope's, and as [`Keyring::create`].
+    /// [`Error::Commitment`] when `data_key` is not the old envelope's, [`Error::WrongMode`] when the body would no
+    /// longer be what its metadata says, and as [`Keyring::create`].
     pub async fn rewrap(
         &self,
         principal: &Principal,
@@ -122,12 +125,15 @@ impl Keyring {
         to: &ObjectAt,
     ) -> Result<Envelope, Error> {
         old.commitment.check(data_key)?;
+        if (old.mode() == SseMode::None) != matches!(choice, SseChoice::None) {
+            return Err(Error::WrongMode);
+        }
         let wrap = match choice {
             SseChoice::Kms { key, context } => {
                 let (key, wrapped) = self.wrap_kms(principal, key.as_ref(), data_key, context, to).await?;
                 Wrap::Kms { key, context: context.clone(), wrapped }
             }
-            SseChoice::S3 | SseChoice::Customer(_) => self.wrap_locally(data_key, choice, to)?,
+            SseChoice::S3 | SseChoice::Customer(_) | SseChoice::None => self.wrap_locally(data_key, choice, to)?,
         };
         let envelope = Envelope { wrap, commitment: old.commitment, object: old.object, etag: old.etag.clone() };
         check_budget(&envelope.fields(&self.attribute)?)?;
@@ -194,7 +200,8 @@ impl Keyring {
             return Ok(Wrap::Customer { wrapped: wrap_customer(customer, data_key, at)? });
         }
         let context = full_context(&EncryptionContext::default(), at)?;
-        Ok(Wrap::S3 { wrapped: self.service.wrap(data_key, &context)? })
+        let wrapped = self.service.wrap(data_key, &context)?;
+        Ok(if matches!(choice, SseChoice::None) { Wrap::None { wrapped } } else { Wrap::S3 { wrapped } })
     }
 }
 

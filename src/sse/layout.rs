@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::CipherOffset;
 use crate::types::PartNumber;
 
-use super::segment::{Last, MAX_SEGMENTS, TAG_LEN};
+use super::segment::{Last, MAX_SEGMENTS};
 use super::{Aead, Error, MAX_MANIFEST_LEN, PartHeader, Salt, SegmentSize, TRAILER_LEN};
 
 /// An offset into (or a length of) an object's plaintext, in bytes.
@@ -30,8 +30,12 @@ pub struct SealedPart {
 }
 
 const HEADER: u64 = PartHeader::LEN as u64;
-const TAG: u64 = TAG_LEN as u64;
 const TOO_LONG: Error = Error::Malformed("a part or body that is too long");
+
+/// How much longer a segment is sealed, for arithmetic with offsets.
+fn tag(aead: Aead) -> u64 {
+    aead.tag_len() as u64
+}
 
 /// How many segments a part of `plain_len` bytes has: one even when it is empty.
 fn segments(plain_len: u64, size: SegmentSize) -> u64 {
@@ -42,13 +46,13 @@ fn segments(plain_len: u64, size: SegmentSize) -> u64 {
 ///
 /// # Errors
 /// [`Error::Malformed`] beyond 2^32 segments.
-pub fn sealed_part_len(plain_len: u64, size: SegmentSize) -> Result<u64, Error> {
+pub fn sealed_part_len(plain_len: u64, aead: Aead, size: SegmentSize) -> Result<u64, Error> {
     let segments = segments(plain_len, size);
     if segments > MAX_SEGMENTS {
         return Err(TOO_LONG);
     }
     // At most 2^32 × (2^20 + 16) + 48: far below 2^64.
-    Ok(HEADER + plain_len + segments * TAG)
+    Ok(HEADER + plain_len + segments * tag(aead))
 }
 
 /// Where one part lies in plaintext and ciphertext.
@@ -90,7 +94,7 @@ impl Layout {
     /// [`Error::Malformed`] when there is no part or more than 10,000, when their numbers do not ascend, when a length
     /// overflows, or when what remains for the manifest can't be one.
     pub fn new(aead: Aead, size: SegmentSize, parts: &[SealedPart], cipher_len: CipherOffset) -> Result<Self, Error> {
-        let spans = spans(parts, size)?;
+        let spans = spans(parts, aead, size)?;
         let parts_len = spans.last().map_or(0, |span| span.end);
         let manifest = cipher_len.0.checked_sub(parts_len).ok_or(Error::Truncated)?;
         if manifest < TRAILER_LEN as u64 {
@@ -167,7 +171,7 @@ impl Layout {
     /// How long a store's chunks are best: whole segments, about 256 KiB.
     #[must_use]
     pub fn chunk_len(&self) -> usize {
-        chunk_len(self.size)
+        chunk_len(self.aead, self.size)
     }
 
     /// Splits a range of ciphertext after each part header in it, so that segments are whole in chunks of
@@ -202,7 +206,7 @@ impl Layout {
         let within = start - first_span.plain_start;
         let segment = within / size;
         let last_segment = (end - 1 - last_span.plain_start) / size;
-        let sealed = size + TAG;
+        let sealed = size + tag(self.aead);
         let from = first_span.start + HEADER + segment * sealed;
         let to = (last_span.start + HEADER + (last_segment + 1) * sealed).min(last_span.end);
         Ok(Window { part, segment, skip: within % size, cipher: CipherOffset(from)..CipherOffset(to) })
@@ -219,20 +223,20 @@ impl Layout {
         let plain_len = self.spans.get(place)?.part.plain_len;
         let count = segments(plain_len, self.size);
         if segment + 1 < count {
-            return Some((self.size.bytes() + TAG_LEN, Last::No));
+            return Some((self.size.bytes() + self.aead.tag_len(), Last::No));
         }
         let rest = plain_len - segment.checked_mul(self.size.bytes_u64()).filter(|&before| before <= plain_len)?;
         (segment + 1 == count).then_some(())?;
-        usize::try_from(rest + TAG).ok().map(|len| (len, Last::Yes))
+        usize::try_from(rest + tag(self.aead)).ok().map(|len| (len, Last::Yes))
     }
 }
 
 /// About 256 KiB of whole sealed segments.
-pub(super) fn chunk_len(size: SegmentSize) -> usize {
-    (256 * 1024 / size.bytes()).max(1) * (size.bytes() + TAG_LEN)
+pub(super) fn chunk_len(aead: Aead, size: SegmentSize) -> usize {
+    (256 * 1024 / size.bytes()).max(1) * (size.bytes() + aead.tag_len())
 }
 
-fn spans(parts: &[SealedPart], size: SegmentSize) -> Result<Vec<Span>, Error> {
+fn spans(parts: &[SealedPart], aead: Aead, size: SegmentSize) -> Result<Vec<Span>, Error> {
     if parts.is_empty() || parts.len() > PartNumber::MAX as usize {
         return Err(Error::Malformed("part count"));
     }
@@ -243,7 +247,7 @@ fn spans(parts: &[SealedPart], size: SegmentSize) -> Result<Vec<Span>, Error> {
     let mut spans = Vec::with_capacity(parts.len());
     for &part in parts {
         let plain_end = plain_start.checked_add(part.plain_len).ok_or(TOO_LONG)?;
-        let end = start.checked_add(sealed_part_len(part.plain_len, size)?).ok_or(TOO_LONG)?;
+        let end = start.checked_add(sealed_part_len(part.plain_len, aead, size)?).ok_or(TOO_LONG)?;
         spans.push(Span { part, plain_start, plain_end, start, end });
         (plain_start, start) = (plain_end, end);
     }
@@ -267,13 +271,13 @@ mod tests {
                 salt: Salt::from_bytes([0; 32]),
             })
             .collect();
-        let len: u64 = lens.iter().map(|&len| sealed_part_len(len, SIZE).unwrap()).sum();
+        let len: u64 = lens.iter().map(|&len| sealed_part_len(len, Aead::Aes256Gcm, SIZE).unwrap()).sum();
         Layout::new(Aead::Aes256Gcm, SIZE, &parts, CipherOffset(len + 200)).unwrap()
     }
 
     #[test]
     fn an_empty_part_is_a_header_and_one_empty_segment() {
-        assert_eq!(sealed_part_len(0, SIZE).unwrap(), 48 + 16);
+        assert_eq!(sealed_part_len(0, Aead::Aes256Gcm, SIZE).unwrap(), 48 + 16);
         let empty = layout(&[0]);
         assert_eq!(empty.plain_len(), PlainOffset(0));
         assert_eq!(empty.manifest_start(), CipherOffset(64));
@@ -284,8 +288,8 @@ mod tests {
 
     #[test]
     fn a_full_last_segment_is_not_followed_by_an_empty_one() {
-        assert_eq!(sealed_part_len(4096, SIZE).unwrap(), 48 + 4096 + 16);
-        assert_eq!(sealed_part_len(4097, SIZE).unwrap(), 48 + 4097 + 32);
+        assert_eq!(sealed_part_len(4096, Aead::Aes256Gcm, SIZE).unwrap(), 48 + 4096 + 16);
+        assert_eq!(sealed_part_len(4097, Aead::Aes256Gcm, SIZE).unwrap(), 48 + 4097 + 32);
         assert_eq!(layout(&[4096]).segment(0, 0), Some((4112, Last::Yes)));
         assert_eq!(layout(&[4097]).segment(0, 0), Some((4112, Last::No)));
         assert_eq!(layout(&[4097]).segment(0, 1), Some((17, Last::Yes)));
@@ -293,9 +297,9 @@ mod tests {
 
     #[test]
     fn lengths_that_overflow_are_refused() {
-        assert!(sealed_part_len(1 << 44, SIZE).is_ok());
-        assert!(sealed_part_len((1 << 44) + 1, SIZE).is_err());
-        assert!(sealed_part_len(u64::MAX, SegmentSize::try_from(20).unwrap()).is_err());
+        assert!(sealed_part_len(1 << 44, Aead::Aes256Gcm, SIZE).is_ok());
+        assert!(sealed_part_len((1 << 44) + 1, Aead::Aes256Gcm, SIZE).is_err());
+        assert!(sealed_part_len(u64::MAX, Aead::Aes256Gcm, SegmentSize::try_from(20).unwrap()).is_err());
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn seal_sections(
     };
     // The layout's rules are the reader's: what breaks them must not be written.
     let parts_len = attributes.parts.iter().try_fold(0_u64, |sum, part| {
-        sum.checked_add(sealed_part_len(part.plain_len, size)?).ok_or(Error::Malformed("body length"))
+        sum.checked_add(sealed_part_len(part.plain_len, aead, size)?).ok_or(Error::Malformed("body length"))
     })?;
     let body_len = parts_len.checked_add(trailer.manifest_len()).ok_or(Error::Malformed("body length"))?;
     Layout::new(aead, size, &attributes.parts, CipherOffset(body_len))?;

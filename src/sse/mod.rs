@@ -27,7 +27,7 @@ mod tests;
 pub mod format {}
 
 pub use attributes::{Attributes, MAX_ETAG_LEN, ObjectId, ObjectKind};
-pub use choice::{BucketDefault, CustomerKey, SseChoice, SseMode, SseRequest, SseStatus};
+pub use choice::{BucketDefault, CustomerKey, DefaultEncryption, SseChoice, SseMode, SseRequest, SseStatus};
 pub use commitment::Commitment;
 pub use digests::{DigestAlgorithm, DigestScope, Digests, PartDigests};
 pub use envelope::{ENVELOPE_BUDGET, Envelope, Wrap};

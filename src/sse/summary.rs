@@ -162,7 +162,8 @@ mod tests {
             kind: ObjectKind::Multipart,
             parts: (1..=parts).map(part).collect(),
         };
-        let len = u64::from(parts) * sealed_part_len(100_000, SegmentSize::DEFAULT).unwrap() + 500;
+        let len =
+            u64::from(parts) * sealed_part_len(100_000, Aead::ChaCha20Poly1305, SegmentSize::DEFAULT).unwrap() + 500;
         let layout =
             Layout::new(Aead::ChaCha20Poly1305, SegmentSize::DEFAULT, &attributes.parts, CipherOffset(len)).unwrap();
         Summary::new(&attributes, &layout)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use s3s::dto::{self, ServerSideEncryption};
 use s3s::{S3Response, S3Result};
 
@@ -130,6 +131,7 @@ impl Serve<dto::GetBucketEncryptionInput> for Adapter {
         let name = bucket(&input.bucket)?;
         self.check_owner(&call, &name, EXPECTED_OWNER).await?;
         let default = self.gateway.bucket_encryption(call.caller(), &name).await.map_err(failed)?;
+        let default = default.ok_or_else(not_encrypted)?;
         Ok(S3Response::new(dto::GetBucketEncryptionOutput {
             server_side_encryption_configuration: Some(rules(default)),
         }))
@@ -171,11 +173,20 @@ fn parse_rules(configuration: dto::ServerSideEncryptionConfiguration) -> Result<
     }
 }
 
-/// A bucket's default as its configuration. One that was never set is SSE-S3, as on S3 since 2023.
-fn rules(default: Option<BucketDefault>) -> dto::ServerSideEncryptionConfiguration {
+/// What a bucket answers that has no rule of its own while the gateway's default is no encryption.
+fn not_encrypted() -> Face {
+    Face::new(
+        StatusCode::NOT_FOUND,
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "The server side encryption configuration was not found",
+    )
+}
+
+/// A bucket's default as its configuration.
+fn rules(default: BucketDefault) -> dto::ServerSideEncryptionConfiguration {
     let (algorithm, key) = match default {
-        None | Some(BucketDefault::S3) => (ServerSideEncryption::AES256, None),
-        Some(BucketDefault::Kms { key }) => (ServerSideEncryption::AWS_KMS, key),
+        BucketDefault::S3 => (ServerSideEncryption::AES256, None),
+        BucketDefault::Kms { key } => (ServerSideEncryption::AWS_KMS, key),
     };
     dto::ServerSideEncryptionConfiguration {
         rules: vec![dto::ServerSideEncryptionRule {
@@ -227,8 +238,7 @@ mod tests {
         for default in
             [BucketDefault::S3, BucketDefault::Kms { key: None }, BucketDefault::Kms { key: Some("k".into()) }]
         {
-            assert_eq!(parse_rules(rules(Some(default.clone()))), Ok(default));
+            assert_eq!(parse_rules(rules(default.clone())), Ok(default));
         }
-        assert_eq!(parse_rules(rules(None)), Ok(BucketDefault::S3));
     }
 }

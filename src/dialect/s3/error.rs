@@ -287,6 +287,7 @@ fn integrity_face(error: &sse::Error) -> Face {
         | sse::Error::Malformed(_)
         | sse::Error::SegmentTag { .. }
         | sse::Error::PartHeader(_)
+        | sse::Error::WrongMode
         | sse::Error::Record
         | sse::Error::Truncated
         | sse::Error::TrailingBytes

@@ -266,6 +266,7 @@ pub(super) fn describe(status: &SseStatus, out: &mut HeaderMap) {
                 out.insert(CUSTOMER_MD5, value);
             }
         }
+        SseStatus::None => {}
     }
 }
 

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::kms;
-use crate::sse::{ENVELOPE_BUDGET, SseMode, SseStatus};
+use crate::sse::{Aead, ENVELOPE_BUDGET, SseMode, SseStatus};
 use crate::types::UserId;
 
 use super::*;
@@ -98,12 +98,13 @@ fn customer(byte: u8) -> CustomerKey {
 }
 
 /// Every mode, with the customer key that opens it.
-fn choices() -> [(SseChoice, Option<CustomerKey>); 4] {
+fn choices() -> [(SseChoice, Option<CustomerKey>); 5] {
     [
         (SseChoice::S3, None),
         (kms_choice("k1", &[("team", "blue"), ("ö", "")]), None),
         (SseChoice::Kms { key: None, context: EncryptionContext::default() }, None),
         (SseChoice::Customer(customer(9)), Some(customer(9))),
+        (SseChoice::None, None),
     ]
 }
 
@@ -145,7 +146,9 @@ fn an_envelope_opens_at_its_own_place_only() {
         let error = run(keys.unwrap(&principal(), &envelope, &there, customer.as_ref())).unwrap_err();
         match envelope.mode() {
             SseMode::Customer => assert!(matches!(error, Error::CustomerKeyWrong)),
-            SseMode::Kms | SseMode::S3 => assert!(matches!(error, Error::Kms(kms::Error::InvalidCiphertext))),
+            SseMode::Kms | SseMode::S3 | SseMode::None => {
+                assert!(matches!(error, Error::Kms(kms::Error::InvalidCiphertext)))
+            }
         }
     }
 }
@@ -160,7 +163,7 @@ fn customer_keys_are_required_right_and_applicable() {
     assert!(unwrap(&own, Some(customer(9))).is_ok());
     assert!(matches!(unwrap(&own, None), Err(Error::CustomerKeyRequired)));
     assert!(matches!(unwrap(&own, Some(customer(8))), Err(Error::CustomerKeyWrong)));
-    for choice in [SseChoice::S3, kms_choice("k", &[])] {
+    for choice in [SseChoice::S3, SseChoice::None, kms_choice("k", &[])] {
         let (envelope, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
         assert!(matches!(unwrap(&envelope, Some(customer(9))), Err(Error::CustomerKeyNotApplicable)));
     }
@@ -202,11 +205,28 @@ fn rewrapping_keeps_body_key_id_and_commitment_between_all_modes() {
     for (source, _) in choices() {
         for (target, customer) in choices() {
             let (old, dk) = run(keys.create(&principal(), &source, &from)).unwrap();
-            let new = run(keys.rewrap(&principal(), &dk, &old, &target, &to)).unwrap();
+            let new = run(keys.rewrap(&principal(), &dk, &old, &target, &to));
+            if matches!(source, SseChoice::None) != matches!(target, SseChoice::None) {
+                assert!(matches!(new, Err(Error::WrongMode)), "the body would not be what the metadata says");
+                continue;
+            }
+            let new = new.unwrap();
             assert_eq!((new.object, new.commitment), (old.object, old.commitment));
             let opened = run(keys.unwrap(&principal(), &new, &to, customer.as_ref())).unwrap();
             assert_eq!(opened.expose(), dk.expose());
         }
+    }
+}
+
+#[test]
+fn only_an_object_that_says_so_has_a_plaintext_body() {
+    let (keys, at) = (keyring(), at("bucket", "key"));
+    for (choice, _) in choices() {
+        let (envelope, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
+        let plain = matches!(choice, SseChoice::None);
+        assert_eq!(envelope.check_body(Aead::None).is_ok(), plain);
+        assert_eq!(envelope.check_body(Aead::Aes256Gcm).is_ok(), !plain);
+        assert_eq!(envelope.check_body(Aead::ChaCha20Poly1305).is_ok(), !plain);
     }
 }
 
@@ -315,7 +335,7 @@ fn authentic_fields_that_contradict_each_other_are_refused() {
     };
     assert!(reseal(&|_| ()).is_ok());
     assert!(matches!(reseal(&|f| drop(f.insert("mode".into(), "aws:kms".into()))), Err(Error::Malformed(_))));
-    assert!(matches!(reseal(&|f| drop(f.insert("mode".into(), "none".into()))), Err(Error::Unsupported(_))));
+    assert!(matches!(reseal(&|f| drop(f.insert("mode".into(), "None".into()))), Err(Error::Unsupported(_))));
     assert!(matches!(reseal(&|f| drop(f.insert("key".into(), "arn".into()))), Err(Error::Malformed(_))));
     assert!(matches!(reseal(&|f| drop(f.insert("later".into(), "1".into()))), Err(Error::Unsupported(_))));
     assert!(matches!(reseal(&|f| drop(f.remove("id"))), Err(Error::Malformed(_))));

@@ -48,7 +48,7 @@ struct Whole {
 
 enum State {
     Header,
-    Segments { opener: SegmentOpener, next: u64 },
+    Segments { opener: Box<SegmentOpener>, next: u64 },
     Manifest,
     Done,
     Failed,
@@ -189,7 +189,8 @@ impl BodyOpener {
 
     fn segments_from(&self, first: u64) -> Result<State, Error> {
         let header = self.layout.header(self.part).ok_or(Error::TrailingBytes)?;
-        Ok(State::Segments { opener: SegmentOpener::new(&self.data_key, &header, first), next: first })
+        let opener = Box::new(SegmentOpener::new(&self.data_key, &header, first));
+        Ok(State::Segments { opener, next: first })
     }
 
     /// Opens a segment; `None` when it is not all there yet, empty when there is nothing of it to give (now).

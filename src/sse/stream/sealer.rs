@@ -6,7 +6,7 @@ use crate::kms::DataKey;
 use crate::types::PartNumber;
 
 use super::super::layout::{SealedPart, chunk_len};
-use super::super::segment::{Last, SegmentSealer, TAG_LEN};
+use super::super::segment::{Last, SegmentSealer};
 use super::super::{Aead, Error, PartHeader, Salt, SegmentSize};
 
 /// Seals one part. Plaintext is copied once, into the buffer that goes out, and sealed there.
@@ -91,11 +91,11 @@ impl PartSealer {
     /// the unfinished segment moves along. What is left of a part is all that a buffer is ever made for.
     fn make_room(&mut self, more: usize, taken: bool) {
         let size = self.header.segment_size.bytes();
-        let sealed = |plain: usize| self.lead + plain + plain.div_ceil(size).max(1) * TAG_LEN;
+        let sealed = |plain: usize| self.lead + plain + plain.div_ceil(size).max(1) * self.header.aead.tag_len();
         let filled = self.filling.len() - self.lead;
         let left = self.expected.map_or(u64::MAX, |all| all.saturating_sub(self.plain_len));
         let rest = filled.saturating_add(usize::try_from(left).unwrap_or(usize::MAX).max(more));
-        let batch = chunk_len(self.header.segment_size);
+        let batch = chunk_len(self.header.aead, self.header.segment_size);
         let capacity = self.filling.capacity();
         if capacity >= sealed(filled + more) && (!taken || capacity >= sealed(rest.min(batch + more))) {
             return;
@@ -112,7 +112,9 @@ impl PartSealer {
     /// Seals what is being filled and hands it to `out`.
     fn seal(&mut self, last: Last, out: &mut BytesMut) -> Result<(), Error> {
         let tag = self.segments.seal(&mut self.filling[self.lead..], last)?;
-        self.filling.extend_from_slice(tag.as_ref());
+        if let Some(tag) = tag {
+            self.filling.extend_from_slice(tag.as_ref());
+        }
         self.lead = 0;
         // An empty `out` is replaced, one that ends where this begins is joined; only what lies elsewhere is copied.
         out.unsplit(self.filling.split());

@@ -220,7 +220,7 @@ fn hostile_trailers_are_refused_before_anything_is_allocated() {
         manifest::parse_trailer(&tail).is_err()
     };
     assert!(manifest::parse_trailer(&tail).is_ok());
-    assert!(refused(0, b"SGM2") && refused(4, &[0]) && refused(4, &[2]) && refused(5, &[2]) && refused(5, &[0]));
+    assert!(refused(0, b"SGM2") && refused(4, &[0]) && refused(4, &[2]) && refused(5, &[2]) && refused(5, &[4]));
     assert!(refused(6, &[0]) && refused(6, &[63]) && refused(6, &[11]) && refused(6, &[21]) && refused(7, &[1]));
     assert!(refused(8, &[0; 4]) && refused(8, &10_001_u32.to_be_bytes()) && refused(8, &[0xff; 4]));
     assert!(

@@ -1,0 +1,104 @@
+//! `make bench`: ratios, each measured in one run. Real processes on loopback: the gateway, and a bare hyper server
+//! that moves the same bytes from a page-cached file (GET) or into nothing (PUT). Rounds are interleaved, so that a
+//! busy neighbour slows all sides of a ratio; medians of rounds are compared. Absolute figures are printed beside the
+//! ratios for orientation only: they are this machine's, not the software's.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed benchmark")]
+
+mod bare;
+mod load;
+mod presign;
+mod server;
+
+use std::time::Duration;
+
+use load::{Job, Verb};
+use server::{Bare, Gateway};
+
+const SIZES: [(&str, usize); 3] = [("4 KiB", 4 << 10), ("1 MiB", 1 << 20), ("64 MiB", 64 << 20)];
+const CONCURRENCY: [usize; 2] = [1, 16];
+
+fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, command, directory] = words.as_slice()
+        && command == "bare"
+    {
+        return bare::run(directory);
+    }
+    let settings = Settings::from_environment();
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(&directory.path().join("gateway"));
+    let bare = Bare::start(directory.path());
+    println!(
+        "2 workers each; {} rounds of {} ms a cell; MiB/s (or requests/s at 4 KiB) and ratios of medians",
+        settings.rounds,
+        settings.round.as_millis()
+    );
+    println!("| | unencrypted | SSE-S3 | SSE-KMS | bare hyper | SSE-S3 ÷ un. | **SSE-KMS ÷ un.** | **un. ÷ bare** |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for verb in [Verb::Get, Verb::Put] {
+        for (name, size) in SIZES {
+            for concurrency in CONCURRENCY {
+                let jobs: Vec<Job> = ["none", "s3", "kms"]
+                    .into_iter()
+                    .map(|mode| gateway.job(verb, mode, size, concurrency))
+                    .chain([bare.job(verb, size, concurrency)])
+                    .collect();
+                let speeds = interleaved(&jobs, &settings);
+                print_row(&format!("{verb:?} {name}, c={concurrency}"), size, &speeds);
+            }
+        }
+    }
+}
+
+struct Settings {
+    rounds: usize,
+    round: Duration,
+}
+
+impl Settings {
+    fn from_environment() -> Self {
+        let number =
+            |name: &str, default: u64| std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
+        Self {
+            rounds: usize::try_from(number("BENCH_ROUNDS", 5)).unwrap(),
+            round: Duration::from_millis(number("BENCH_MILLIS", 700)),
+        }
+    }
+}
+
+/// Requests per second of each job, as the median over rounds in which all jobs take turns.
+fn interleaved(jobs: &[Job], settings: &Settings) -> Vec<f64> {
+    for job in jobs {
+        job.run(Duration::from_millis(150));
+    }
+    let mut rounds = vec![Vec::new(); jobs.len()];
+    for _ in 0..settings.rounds {
+        for (job, speeds) in jobs.iter().zip(&mut rounds) {
+            speeds.push(job.run(settings.round));
+        }
+    }
+    rounds
+        .into_iter()
+        .map(|mut speeds| {
+            speeds.sort_by(f64::total_cmp);
+            speeds[speeds.len() / 2]
+        })
+        .collect()
+}
+
+fn print_row(name: &str, size: usize, speeds: &[f64]) {
+    #[allow(clippy::cast_precision_loss, reason = "a printed figure")]
+    let unit = if size <= 4 << 10 { 1.0 } else { size as f64 / f64::from(1 << 20) };
+    let [none, s3, kms, bare] = speeds else { unreachable!("four jobs") };
+    println!(
+        "| {name} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} | **{:.2}** | **{:.2}** |",
+        none * unit,
+        s3 * unit,
+        kms * unit,
+        bare * unit,
+        s3 / none,
+        kms / none,
+        none / bare
+    );
+}

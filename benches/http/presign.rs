@@ -1,0 +1,38 @@
+//! Presigned URLs by `aws-sigv4`: one signature serves every repetition of a request.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+
+pub(crate) const ACCESS_KEY: &str = "AKBENCH";
+pub(crate) const SECRET_KEY: &str = "bench-secret-of-one-run-only";
+const REGION: &str = "us-east-1";
+
+/// The path and query of a URL that may be used for an hour. `headers` are signed too (lower-case, sorted by name).
+pub(crate) fn presign(method: &str, host: &str, path: &str, headers: &[(&str, &str)]) -> String {
+    #[allow(clippy::disallowed_methods, reason = "a client's clock")]
+    let now = SystemTime::now();
+    let date = timestamp(now);
+    let day = &date[..8];
+    let mut all = vec![("host", host)];
+    all.extend_from_slice(headers);
+    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+    let query = format!(
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={ACCESS_KEY}%2F{day}%2F{REGION}%2Fs3%2Faws4_request\
+         &X-Amz-Date={date}&X-Amz-Expires=3600&X-Amz-SignedHeaders={}",
+        names.join("%3B")
+    );
+    let lines: String = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let canonical = format!("{method}\n{path}\n{query}\n{lines}\n{}\nUNSIGNED-PAYLOAD", names.join(";"));
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
+    let text = format!("AWS4-HMAC-SHA256\n{date}\n{day}/{REGION}/s3/aws4_request\n{}", hex::encode(hash));
+    let key = generate_signing_key(SECRET_KEY, now, REGION, "s3");
+    format!("{path}?{query}&X-Amz-Signature={}", calculate_signature(key, text.as_bytes()))
+}
+
+fn timestamp(at: SystemTime) -> String {
+    let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let seconds = i64::try_from(since.as_secs()).unwrap();
+    time::OffsetDateTime::from_unix_timestamp(seconds).unwrap().format(&format).unwrap()
+}

@@ -1,0 +1,121 @@
+//! The processes under load.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use crate::load::{Connection, Job, Verb};
+use crate::presign::{ACCESS_KEY, SECRET_KEY, presign};
+
+/// A process that says its address on its first line.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("the server did not start");
+        let address = url.trim_start_matches("http://").parse().unwrap();
+        std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
+        Self { child, address }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The gateway: each encryption mode has a bucket, and a GET object of each size.
+pub(crate) struct Gateway(Process);
+
+impl Gateway {
+    pub(crate) fn start(directory: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealgate"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "error"]);
+        command.arg("--data-dir").arg(directory).args(["--default-encryption", "none"]);
+        command.env("SEALGATE_ACCESS_KEY_ID", ACCESS_KEY).env("SEALGATE_SECRET_ACCESS_KEY", SECRET_KEY);
+        let gateway = Self(Process::start(&mut command));
+        gateway.send("PUT", "/bench", &[], &[]);
+        gateway
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
+        let head = self.head(method, path, headers, body.len());
+        Connection::open(self.0.address).request(&head, body)
+    }
+
+    fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], len: usize) -> String {
+        let host = self.0.address.to_string();
+        let target = presign(method, &host, path, headers);
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len}\r\n{lines}\r\n")
+    }
+
+    pub(crate) fn job(&self, verb: Verb, mode: &str, size: usize, concurrency: usize) -> Job {
+        let headers: &[(&str, &str)] = match mode {
+            "s3" => &[("x-amz-server-side-encryption", "AES256")],
+            "kms" => &[("x-amz-server-side-encryption", "aws:kms")],
+            _ => &[],
+        };
+        let body = Arc::new(content(size));
+        let heads = match verb {
+            Verb::Get => {
+                let path = format!("/bench/get-{mode}-{size}");
+                let answer = self.send("PUT", &path, headers, &body);
+                let said = answer.lines().find_map(|line| line.strip_prefix("x-amz-server-side-encryption: "));
+                assert_eq!(said, headers.first().map(|(_, value)| value.to_ascii_lowercase()).as_deref(), "{mode}");
+                vec![self.head("GET", &path, &[], 0); concurrency]
+            }
+            Verb::Put => (0..concurrency)
+                .map(|number| self.head("PUT", &format!("/bench/put-{mode}-{size}-{number}"), headers, size))
+                .collect(),
+        };
+        let body = if verb == Verb::Get { Arc::default() } else { body };
+        Job { address: self.0.address, concurrency, heads, body }
+    }
+}
+
+/// The bare hyper server.
+pub(crate) struct Bare(Process);
+
+impl Bare {
+    pub(crate) fn start(directory: &Path) -> Self {
+        std::fs::write(directory.join("bare.bin"), content(64 << 20)).unwrap();
+        let own = std::env::current_exe().unwrap();
+        Self(Process::start(Command::new(own).arg("bare").arg(directory)))
+    }
+
+    pub(crate) fn job(&self, verb: Verb, size: usize, concurrency: usize) -> Job {
+        let (method, len) = match verb {
+            Verb::Get => ("GET", 0),
+            Verb::Put => ("PUT", size),
+        };
+        let head = |number| {
+            let name = if verb == Verb::Get { size.to_string() } else { format!("put-{number}") };
+            format!("{method} /{name} HTTP/1.1\r\nhost: bare\r\ncontent-length: {len}\r\n\r\n")
+        };
+        Job {
+            address: self.0.address,
+            concurrency,
+            heads: (0..concurrency).map(head).collect(),
+            body: Arc::new(if verb == Verb::Get { Vec::new() } else { content(size) }),
+        }
+    }
+}
+
+/// Bytes that do not compress.
+fn content(size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    aws_lc_rs::rand::fill(&mut bytes).unwrap();
+    bytes
+}
