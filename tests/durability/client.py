@@ -47,6 +47,10 @@ class Answer:
         return [unescape(text, {"&quot;": '"'}) for text in re.findall(pattern, self.body.decode(), re.S)]
 
     @property
+    def json(self):
+        return json.loads(self.body or b"{}")
+
+    @property
     def etag(self):
         return self.headers["etag"].strip('"')
 
@@ -210,7 +214,6 @@ class Client:
         return self.request("GET", f"/{bucket}", {"encryption": ""}).text("SSEAlgorithm")
 
     def kms(self, action, **arguments):
-        """A KMS call: the status and the JSON answer."""
+        """A KMS call; the answer's body is JSON."""
         headers = {"x-amz-target": f"TrentService.{action}", "content-type": "application/x-amz-json-1.1"}
-        answer = self.request("POST", "/", headers=headers, body=json.dumps(arguments).encode(), service="kms")
-        return answer.status, json.loads(answer.body or b"{}")
+        return self.request("POST", "/", headers=headers, body=json.dumps(arguments).encode(), service="kms")

@@ -6,6 +6,7 @@ import re
 import secrets
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -55,6 +56,17 @@ class Server:
             children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
             self.pid = int(children[0])
         return self
+
+    def start_and_kill(self, delay):
+        """Starts the gateway and kills it `delay` seconds later, wherever it is by then."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=log, env=self.environment(), text=True,
+            )
+        self.pid = self.process.pid
+        time.sleep(delay)
+        self.kill()
 
     @property
     def address(self):

@@ -80,6 +80,7 @@ impl Drop for Maintenance {
 
 fn run(core: &Core, queue: &Receiver<Task>, stop: &AtomicBool) {
     let mut sweep_again = try_sweep(core, stop);
+    collect(core, stop);
     while !stop.load(Ordering::Relaxed) {
         match queue.recv_timeout(PAUSE) {
             Ok(Task::Abandoned(id)) => abandon(core, id),
