@@ -1,6 +1,7 @@
 """Runs owners against a server, kills it, and holds what is there afterwards against what they know."""
 
 import dataclasses
+import re
 import threading
 import time
 
@@ -68,12 +69,32 @@ class Crew:
             assert not wrong, f"{owner.name} reads {key}: {wrong}"
             return "get"
         step = owner.step()
-        owner.pending = step
-        answer = step.send(client)
+        answer = Crew.send(owner, client, step)
+        if answer is None:
+            raise Lost(step.name)
         assert answer.ok, f"{owner.name}: {step.name}: {answer.status} {answer.body}"
-        owner.state = after_of(owner, step, answer)
-        owner.pending = None
         return step.name
+
+    def do(self, owner, client, wanted, limit=2000):
+        """Sends requests until the next one's name matches `wanted`; gives that one, unsent."""
+        for _ in range(limit):
+            step = owner.step()
+            if re.fullmatch(wanted, step.name):
+                return step
+            self.send(owner, client, step)
+        raise AssertionError(f"no request like {wanted} in {limit}")
+
+    @staticmethod
+    def send(owner, client, step):
+        """Sends a request; gives its answer, or `None` when there was none. What the owner knows follows."""
+        owner.pending = step
+        try:
+            answer = step.send(client)
+        except Lost:
+            return None
+        if answer.ok:
+            owner.state, owner.pending = after_of(owner, step, answer), None
+        return answer
 
     def verify(self):
         """Holds the whole store against what the owners know; what was in flight is decided from now on."""

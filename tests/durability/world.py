@@ -151,7 +151,7 @@ class Owner:
 
     def step(self):
         """The next request."""
-        makers = [self.put] * 6 + [self.copy] * 3 + [self.delete] * 2 + [self.create_upload, self.cmk, self.own_bucket]
+        makers = [self.put] * 6 + [self.copy] * 3 + [self.delete] * 2 + [self.create_upload] * 2 + [self.cmk, self.own_bucket]
         if self.state.uploads:
             makers += [self.part] * 3 + [self.complete] * 2 + [self.abort]
         while True:
@@ -276,7 +276,7 @@ class Owner:
                     lambda state, _: state.buckets.update({bucket: other}))
 
     def cmk(self):
-        if len(self.state.cmks) < 3:
+        if len(self.state.cmks) < 3 or self.dice.random() < 0.1:
             def after(state, answer):
                 # Without an answer nobody knows its name, so nobody can miss it.
                 if answer:
