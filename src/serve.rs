@@ -91,8 +91,15 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let shutdown = CancellationToken::new();
     let admin =
         Arc::new(Admin::new(Arc::clone(&metrics), Arc::new(move || ready(&store, &keystore)), shutdown.clone()));
-    let admin = listener::serve(probes, admin, Options::admin(&config), Arc::clone(&metrics), shutdown.clone());
-    let serving = listener::serve(clients, front, Options::gateway(&config, tls), metrics, shutdown.clone());
+    // Probes are answered while requests drain ("not ready: shutting down"): their port closes last.
+    let quiet = CancellationToken::new();
+    let admin = listener::serve(probes, admin, Options::admin(&config), Arc::clone(&metrics), quiet.clone());
+    let serving = async {
+        let serving = listener::serve(clients, front, Options::gateway(&config, tls), metrics, shutdown.clone());
+        let drained = serving.await;
+        quiet.cancel();
+        drained
+    };
     let stopped = async {
         let signal = listener::terminated().await.map_err(Error::Signals)?;
         tracing::info!(signal, "draining");

@@ -23,7 +23,8 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Runs for about `time`; gives requests per second. A request that has begun is finished and counted.
+    /// Runs for about `time`; gives requests per second. Each connection makes one request at least, and one
+    /// that has begun is finished and counted.
     pub(crate) fn run(&self, time: Duration) -> f64 {
         let start = Instant::now();
         let threads: Vec<_> = (0..self.concurrency)
@@ -32,11 +33,13 @@ impl Job {
                 std::thread::spawn(move || {
                     let mut connection = Connection::open(address);
                     let mut done = 0u32;
-                    while start.elapsed() < time {
+                    loop {
                         connection.request(&head, &body);
                         done += 1;
+                        if start.elapsed() >= time {
+                            break done;
+                        }
                     }
-                    done
                 })
             })
             .collect();

@@ -2,12 +2,17 @@
 //! that moves the same bytes from a page-cached file (GET) or into nothing (PUT). Rounds are interleaved, so that a
 //! busy neighbour slows all sides of a ratio; medians of rounds are compared. Absolute figures are printed beside the
 //! ratios for orientation only: they are this machine's, not the software's.
+//!
+//! `BENCH_ONLY=http|durable|memory|scale` runs one section; `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change
+//! how much is done.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed benchmark")]
 
 mod bare;
+mod durable;
 mod load;
 mod presign;
+mod scale;
 mod server;
 
 use std::time::Duration;
@@ -28,7 +33,23 @@ fn main() {
     let settings = Settings::from_environment();
     let directory = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(&directory.path().join("gateway"));
-    let bare = Bare::start(directory.path());
+    if settings.wants("memory") {
+        scale::memory(&gateway);
+    }
+    if settings.wants("http") {
+        http(&gateway, &Bare::start(directory.path()), &settings);
+    }
+    if settings.wants("durable") {
+        durable::run(&gateway, directory.path(), &settings);
+    }
+    if settings.wants("scale") {
+        let (few, many) = (directory.path().join("few"), directory.path().join("many"));
+        scale::objects(&Gateway::start(&few), &Gateway::start(&many), settings.objects, &settings);
+    }
+}
+
+/// Moving bytes: encrypted against plain through the same gateway, and plain against a bare server.
+fn http(gateway: &Gateway, bare: &Bare, settings: &Settings) {
     println!(
         "2 workers each; {} rounds of {} ms a cell; MiB/s (or requests/s at 4 KiB) and ratios of medians",
         settings.rounds,
@@ -44,16 +65,18 @@ fn main() {
                     .map(|mode| gateway.job(verb, mode, size, concurrency))
                     .chain([bare.job(verb, size, concurrency)])
                     .collect();
-                let speeds = interleaved(&jobs, &settings);
+                let speeds = interleaved(&jobs, settings);
                 print_row(&format!("{verb:?} {name}, c={concurrency}"), size, &speeds);
             }
         }
     }
 }
 
-struct Settings {
-    rounds: usize,
-    round: Duration,
+pub(crate) struct Settings {
+    pub(crate) rounds: usize,
+    pub(crate) round: Duration,
+    objects: usize,
+    only: Option<String>,
 }
 
 impl Settings {
@@ -63,7 +86,13 @@ impl Settings {
         Self {
             rounds: usize::try_from(number("BENCH_ROUNDS", 5)).unwrap(),
             round: Duration::from_millis(number("BENCH_MILLIS", 700)),
+            objects: usize::try_from(number("BENCH_OBJECTS", 1_000_000)).unwrap(),
+            only: std::env::var("BENCH_ONLY").ok(),
         }
+    }
+
+    fn wants(&self, section: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == section)
     }
 }
 
@@ -78,13 +107,12 @@ fn interleaved(jobs: &[Job], settings: &Settings) -> Vec<f64> {
             speeds.push(job.run(settings.round));
         }
     }
-    rounds
-        .into_iter()
-        .map(|mut speeds| {
-            speeds.sort_by(f64::total_cmp);
-            speeds[speeds.len() / 2]
-        })
-        .collect()
+    rounds.into_iter().map(median).collect()
+}
+
+pub(crate) fn median(mut speeds: Vec<f64>) -> f64 {
+    speeds.sort_by(f64::total_cmp);
+    speeds[speeds.len() / 2]
 }
 
 fn print_row(name: &str, size: usize, speeds: &[f64]) {

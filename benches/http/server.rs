@@ -49,6 +49,29 @@ impl Gateway {
         gateway
     }
 
+    /// The most memory that the process had so far (`VmHWM`).
+    pub(crate) fn peak_memory_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
+    /// Puts this many small objects.
+    pub(crate) fn fill(&self, count: usize) {
+        const CONNECTIONS: usize = 64;
+        std::thread::scope(|scope| {
+            for first in 0..CONNECTIONS {
+                scope.spawn(move || {
+                    let mut connection = Connection::open(self.0.address);
+                    for number in (first..count).step_by(CONNECTIONS) {
+                        let head = self.head("PUT", &format!("/bench/fill/{number:08}"), &[], 100);
+                        connection.request(&head, &[1; 100]);
+                    }
+                });
+            }
+        });
+    }
+
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
         let head = self.head(method, path, headers, body.len());
         Connection::open(self.0.address).request(&head, body)

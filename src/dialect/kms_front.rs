@@ -57,7 +57,7 @@ impl KmsFront {
         let body = body.map_err(|_| refuse("SerializationException", "the body is cut, or too long"))?.to_bytes();
         let caller = self.verifier.identify_kms(parts, &sha256(&body)).map_err(|error| {
             tracing::debug!(%error, "refused by the key service");
-            refuse("InvalidSignatureException", "The request signature does not match, or is malformed or stale.")
+            KmsApi::unverified(&error)
         })?;
         match caller {
             Caller::User(user) => Ok((user.principal(), body)),

@@ -27,6 +27,8 @@ mod opened;
 mod put;
 mod range;
 mod records;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 pub use body::{BodyError, PlainBody, PlainStream, TrailerSlot};

@@ -15,6 +15,10 @@ use super::{BodyError, Error, PlainBody, PlainOut, TrailerSlot};
 /// upstream frame is paid once per batch and not per segment (limits.md §2).
 const BATCH: usize = 256 << 10;
 
+/// A client's chunk is sealed in pieces of at most this many bytes, so that the buffers in flight are as long as a
+/// batch and not as whatever the client sends at once.
+const PIECE: usize = 64 << 10;
+
 /// Where ciphertext goes: an object or a part.
 pub(super) enum Sink {
     Object(Box<dyn ObjectWriter>),
@@ -76,8 +80,8 @@ pub(super) async fn seal_into(
     mut digester: Digester,
     sink: &mut Sink,
 ) -> Result<Sealed, Error> {
-    let expected = usize::try_from(body.len).unwrap_or(usize::MAX);
-    let mut out = BytesMut::with_capacity(expected.saturating_add(1024).min(BATCH + (96 << 10)));
+    // Empty: it takes over the sealer's buffers.
+    let mut out = BytesMut::new();
     let mut received = 0u64;
     while let Some(chunk) = body.stream.next().await {
         let chunk = chunk?;
@@ -86,10 +90,11 @@ pub(super) async fn seal_into(
             return Err(BodyError::TooLong.into());
         }
         digester.update(&chunk);
-        sealer.push(&chunk, &mut out)?;
-        if out.len() >= BATCH {
-            sink.take(out.split().freeze()).await?;
-            out.reserve(BATCH + (96 << 10));
+        for piece in chunk.chunks(PIECE) {
+            sealer.push(piece, &mut out)?;
+            if out.len() >= BATCH {
+                sink.take(out.split().freeze()).await?;
+            }
         }
     }
     if received != body.len {

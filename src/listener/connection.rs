@@ -21,7 +21,7 @@ use super::stream::Stream;
 use super::{ConnInfo, Handler, Role};
 
 /// hyper's buffer for each direction of a connection, at most. Smaller ones cost throughput on large bodies.
-const MAX_BUFFER: usize = 1024 * 1024;
+const MAX_BUFFER: usize = 256 * 1024;
 /// Most headers of a request; more are answered 431.
 const MAX_HEADERS: usize = 100;
 /// How long, and for how many bytes, we listen on after an early answer, so that the client can read it.

@@ -78,6 +78,18 @@ pub fn seal_without_digests(
     seal_sections(attributes, None, body, commitment, attribute_key, Salt::random()?)
 }
 
+/// As [`seal_without_digests`], with a given salt: for test vectors only.
+#[cfg(test)]
+pub(crate) fn seal_without_digests_with_salt(
+    attributes: &Attributes,
+    body: (Aead, SegmentSize),
+    commitment: Commitment,
+    attribute_key: &AttributeKey,
+    salt: Salt,
+) -> Result<Bytes, Error> {
+    seal_sections(attributes, None, body, commitment, attribute_key, salt)
+}
+
 /// As [`seal`], with a given salt: for test vectors only, since a repeated salt repeats nonces.
 pub(crate) fn seal_with_salt(
     attributes: &Attributes,

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::identity::AuthError;
 use crate::kms::embedded::{AliasName, EmbeddedKms, KeyDescription, KeyOrigin, KeyState, NewKey, Tag};
 use crate::kms::{EncryptionContext, KeyRef, Principal};
 
@@ -61,6 +62,12 @@ impl KmsApi {
     #[must_use]
     pub fn unauthenticated(name: &'static str, message: &str) -> KmsReply {
         refuse(&Fault::new(name, message))
+    }
+
+    /// The answer to a request whose signature is not what it should be.
+    #[must_use]
+    pub fn unverified(error: &AuthError) -> KmsReply {
+        refuse(&Fault::from(error))
     }
 
     async fn dispatch(&self, principal: &Principal, operation: &str, body: &[u8]) -> Result<Value, Fault> {

@@ -1,5 +1,6 @@
 //! Errors of the AWS KMS JSON protocol: a type name and a message, status 400 unless it is our own fault.
 
+use crate::identity::{AuthError, Flaw};
 use crate::kms;
 use crate::kms::embedded::AdminError;
 
@@ -49,6 +50,117 @@ impl From<AdminError> for Fault {
             AdminError::Kms(error) => error.into(),
             AdminError::LimitExceeded(_) => Self::new("LimitExceededException", message),
             AdminError::ReservedAlias(_) => Self::new("NotAuthorizedException", message),
+        }
+    }
+}
+
+/// The names of the AWS KMS API Reference's "Common Errors". A stale date is an `InvalidSignatureException` there
+/// ("Signature expired"), and so is a scope for another region or service.
+impl From<&AuthError> for Fault {
+    fn from(error: &AuthError) -> Self {
+        let invalid = |message: &str| Self::new("InvalidSignatureException", message);
+        let incomplete = |message: String| Self::new("IncompleteSignatureException", message);
+        let token =
+            || Self::new("UnrecognizedClientException", "The security token included in the request is invalid.");
+        match error {
+            AuthError::AccessKeyUnknown(_) | AuthError::SessionToken => token(),
+            AuthError::SignatureMismatch(_) | AuthError::ContentHashInvalid(_) => invalid(
+                "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
+                 Access Key and signing method. Consult the service documentation for details.",
+            ),
+            AuthError::TimeTooSkewed { request, now } | AuthError::Expired { until: request, now, .. }
+                if request <= now =>
+            {
+                invalid("Signature expired: the request is older than 15 minutes")
+            }
+            AuthError::TimeTooSkewed { .. } | AuthError::Expired { .. } | AuthError::NotYetValid { .. } => {
+                invalid("Signature not yet current: the request is dated more than 15 minutes ahead")
+            }
+            AuthError::Malformed { flaw, .. } => match flaw {
+                Flaw::CredentialDate { .. } | Flaw::Region { .. } | Flaw::Service { .. } | Flaw::Terminal(_) => {
+                    invalid(&format!("Credential should be scoped correctly: {flaw}"))
+                }
+                Flaw::Algorithm
+                | Flaw::Components
+                | Flaw::Credential
+                | Flaw::Date
+                | Flaw::DuplicateParameter(_)
+                | Flaw::ExpiresNotNumber
+                | Flaw::ExpiresNotPositive
+                | Flaw::ExpiresTooLong
+                | Flaw::Incomplete
+                | Flaw::NotText(_)
+                | Flaw::SignedHeaderAbsent(_)
+                | Flaw::SignedHeaders
+                | Flaw::SignedHostMissing => incomplete(flaw.to_string()),
+            },
+            AuthError::ContentHashMissing
+            | AuthError::ContentHashUnsupported(_)
+            | AuthError::DateInvalid
+            | AuthError::DuplicateHeader(_)
+            | AuthError::HeadersNotSigned(_)
+            | AuthError::HostInvalid
+            | AuthError::MoreThanOneMechanism
+            | AuthError::ParameterContradictsHeader(_)
+            | AuthError::SigV2Malformed(_)
+            | AuthError::SigV2Refused
+            | AuthError::StreamingNotAllowed
+            | AuthError::UnsupportedScheme => incomplete(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Place;
+    use crate::types::AccessKeyId;
+
+    #[test]
+    fn a_refused_caller_is_told_so_in_the_names_of_aws_kms() {
+        let key = AccessKeyId::new("AK");
+        let flaw = |flaw| AuthError::Malformed { place: Place::Header, flaw };
+        let region = Flaw::Region { given: "a".into(), expected: "b".into() };
+        let cases = [
+            (AuthError::AccessKeyUnknown(key.clone()), "UnrecognizedClientException", "security token"),
+            (AuthError::SessionToken, "UnrecognizedClientException", "security token"),
+            (AuthError::SignatureMismatch(key), "InvalidSignatureException", "does not match"),
+            (AuthError::TimeTooSkewed { request: 0, now: 1000 }, "InvalidSignatureException", "expired"),
+            (AuthError::TimeTooSkewed { request: 2000, now: 1000 }, "InvalidSignatureException", "not yet current"),
+            (flaw(region), "InvalidSignatureException", "scoped"),
+            (flaw(Flaw::Components), "IncompleteSignatureException", "Credential"),
+            (flaw(Flaw::SignedHostMissing), "IncompleteSignatureException", "host"),
+            (AuthError::DateInvalid, "IncompleteSignatureException", "date"),
+            (AuthError::UnsupportedScheme, "IncompleteSignatureException", "unsupported"),
+        ];
+        for (error, name, says) in cases {
+            let fault = Fault::from(&error);
+            assert_eq!((fault.status, fault.name), (400, name), "{error:?}");
+            assert!(fault.message.contains(says), "{}", fault.message);
+        }
+    }
+
+    #[test]
+    fn errors_of_keys_have_the_names_of_aws_kms() {
+        let key = || "key".to_owned();
+        let cases = [
+            (kms::Error::NotFound(key()), 400, "NotFoundException"),
+            (kms::Error::Disabled(key()), 400, "DisabledException"),
+            (kms::Error::PendingDeletion(key()), 400, "KMSInvalidStateException"),
+            (kms::Error::PendingImport(key()), 400, "KMSInvalidStateException"),
+            (kms::Error::InvalidKeyUsage(key()), 400, "InvalidKeyUsageException"),
+            (kms::Error::InvalidCiphertext, 400, "InvalidCiphertextException"),
+            (kms::Error::Denied(key()), 400, "AccessDeniedException"),
+            (kms::Error::Invalid(key()), 400, "ValidationException"),
+            (kms::Error::AlreadyExists(key()), 400, "AlreadyExistsException"),
+            (kms::Error::Unavailable("why".into()), 503, "KeyUnavailableException"),
+            (kms::Error::Corrupt("why".into()), 500, "KMSInternalException"),
+        ];
+        for (error, status, name) in cases {
+            let ours = status >= 500;
+            let fault = Fault::from(error);
+            assert_eq!((fault.status, fault.name), (status, name));
+            assert!(!ours || !fault.message.contains("why"), "our own troubles are not the client's to read");
         }
     }
 }

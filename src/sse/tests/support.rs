@@ -7,8 +7,8 @@ use bytes::BytesMut;
 
 use crate::kms::{AttributeKey, DataKey, ServiceKey};
 use crate::sse::{
-    Aead, Attributes, BodyOpener, DigestAlgorithm, Digests, Error, Layout, ObjectId, ObjectKind, PartHeader,
-    PartSealer, PlainOffset, Salt, SealedPart, SegmentSize, manifest,
+    Aead, Attributes, BodyOpener, Commitment, DigestAlgorithm, Digests, Error, Layout, ObjectId, ObjectKind,
+    PartHeader, PartSealer, PlainOffset, Salt, SealedPart, SegmentSize, manifest,
 };
 use crate::store::CipherOffset;
 use crate::types::PartNumber;
@@ -78,14 +78,29 @@ impl Sample {
         sample
     }
 
-    pub(super) fn manifest(&self, object: [u8; 16], salt: u8) -> Vec<u8> {
-        let attributes = Attributes {
+    /// The same object, completed by someone who had not the data key.
+    pub(super) fn without_digests(mut self) -> Self {
+        let (parts, attributes, body) = (self.parts_len(), self.attributes(OBJECT), (self.aead, self.size));
+        let (commitment, salt) = (Commitment::of(&data_key()), Salt::from_bytes([0x56; 32]));
+        let manifest =
+            manifest::seal_without_digests_with_salt(&attributes, body, commitment, &attribute_key(), salt).unwrap();
+        self.body.truncate(parts);
+        self.body.extend_from_slice(&manifest);
+        self
+    }
+
+    fn attributes(&self, object: [u8; 16]) -> Attributes {
+        Attributes {
             object: ObjectId::from_bytes(object),
             etag: "9e107d9d372bb6826bd81d3542a419d6".into(),
             crc64: Some(0x995d_c9bb_df19_39fa),
             kind: if self.parts.len() == 1 { ObjectKind::Normal } else { ObjectKind::Multipart },
             parts: self.parts.clone(),
-        };
+        }
+    }
+
+    pub(super) fn manifest(&self, object: [u8; 16], salt: u8) -> Vec<u8> {
+        let attributes = self.attributes(object);
         let mut digests = Digests::default();
         digests.set(DigestAlgorithm::Md5, &[0x66; 16]).unwrap();
         digests.set(DigestAlgorithm::Crc64Nvme, &[0x77; 8]).unwrap();

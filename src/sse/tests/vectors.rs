@@ -204,6 +204,7 @@ fn samples() -> BTreeMap<&'static str, Sample> {
         ("one full segment", Sample::new(aes, size, &[4096])),
         ("three segments", Sample::new(aes, size, &[2 * 4096 + 100])),
         ("three parts", Sample::new(aes, size, &[4200, 0, 300])),
+        ("no digests", Sample::new(aes, size, &[4200, 300]).without_digests()),
         ("chacha", Sample::new(chacha, size, &[4096, 50])),
     ])
 }
@@ -256,6 +257,15 @@ fn refused(cases: &mut Vec<Case>, samples: &BTreeMap<&str, Sample>) {
     add("last segment: tag flipped", three, flip(manifest - 1));
     add("attribute section flipped", three, flip(manifest));
     add("digest section flipped", three, flip(trailer - 1));
+    let digests_len =
+        samples[three].body[trailer + 16..trailer + 20].try_into().map(u32::from_be_bytes).unwrap() as usize;
+    let digests = trailer - digests_len;
+    let cut = |len: &str| {
+        vec![Edit::Drop { from: digests, to: trailer }, Edit::Set { at: digests + 16, hex: len.to_owned() }]
+    };
+    add("digest section cut away and its length set to 0", three, cut("00000000"));
+    let flipped = samples["no digests"].body.len() - manifest::TRAILER_LEN + 19;
+    add("no digests: a digest section of one byte claimed", "no digests", flip(flipped));
     for (name, at) in [
         ("magic", 0),
         ("version", 4),

@@ -1,0 +1,11 @@
+//! The gateway's promises: over a store that tampers with what it gives back, and in ordinary operation.
+
+#![allow(clippy::cast_possible_truncation, reason = "offsets in tests are of bodies in memory")]
+
+mod bodies;
+mod hostile;
+mod keys;
+mod metadata;
+mod operations;
+mod rollback;
+mod support;
