@@ -34,7 +34,9 @@ test: setup
 	@if [ -d tests/clients ]; then \
 		$(CARGO) build --release --locked --bin sealgate && \
 		SEALGATE_BIN="$(BIN)" PATH="$(VENV)/bin:$$PATH" \
-			"$(VENV)/bin/pytest" -q -n 2 -p no:cacheprovider tests/clients; \
+			"$(VENV)/bin/pytest" -q -n 2 -p no:cacheprovider tests/clients && \
+		SEALGATE_BIN="$(BIN)" PATH="$(VENV)/bin:$$PATH" \
+			"$(VENV)/bin/pytest" -q -n 2 -p no:cacheprovider tests/durability; \
 	fi
 
 check:

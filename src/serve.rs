@@ -12,7 +12,7 @@ use crate::dialect::{Front, KmsFront, Trust};
 use crate::gateway::Gateway;
 use crate::identity::{Credential, Credentials, Secret, SigV2, Verifier};
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, RootKey};
-use crate::kms::{KeyService, ServiceKey};
+use crate::kms::{KeyService, ServiceKey, Watched};
 use crate::listener::{self, Options, admin::Admin};
 use crate::metrics::Metrics;
 use crate::sse::Keyring;
@@ -69,7 +69,7 @@ pub enum Error {
 pub async fn serve(config: Config) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Rooms { front, store, keystore } = rooms(&config, &clock).await?;
+    let Rooms { front, store, keystore } = rooms(&config, &clock, &metrics).await?;
     let front = Arc::new(front);
     let watched = Arc::clone(&store);
     metrics.refresh_with(move |metrics| {
@@ -131,7 +131,7 @@ struct Rooms {
 }
 
 /// Joins the rooms, from the store to the edge.
-async fn rooms(config: &Config, clock: &Arc<dyn Clock>) -> Result<Rooms, Error> {
+async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Rooms, Error> {
     let credentials = Arc::new(credentials(config)?);
     let directory = config.data_dir.clone();
     let (given, region, ticking) = (config.root_key_file.clone(), config.region.clone(), Arc::clone(clock));
@@ -149,13 +149,18 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>) -> Result<Rooms, Error> 
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
     let kms = KmsFront::new(verifier, KmsApi::new(Arc::clone(&keystore)));
+    let (counting, alarmed) = (Arc::clone(metrics), Arc::clone(metrics));
+    let keys = Watched::new(Arc::clone(&keystore) as Arc<dyn KeyService>, move |operation, outcome| {
+        counting.kms_request(operation, outcome);
+    });
     let gateway = Gateway::new(
         Arc::clone(&store) as Arc<dyn ObjectStore>,
-        Keyring::new(Arc::clone(&keystore) as Arc<dyn KeyService>, service),
+        Keyring::new(Arc::new(keys), service),
         config.region.clone(),
         Arc::clone(clock),
     )
-    .defaulting_to(config.default_encryption);
+    .defaulting_to(config.default_encryption)
+    .alarming(move || alarmed.integrity_failures.inc());
     let edge = EdgeConfig {
         region: config.region.clone(),
         sigv2: if config.allow_sigv2 { SigV2::Allowed } else { SigV2::Refused },

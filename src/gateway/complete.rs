@@ -39,6 +39,10 @@ impl Gateway {
     /// # Errors
     /// [`Error::InvalidPart`], [`Error::InvalidPartOrder`], [`Error::PartTooSmall`], [`Error::NoSuchUpload`], …
     pub async fn complete_upload(&self, caller: &Caller, request: CompleteRequest) -> Result<Written, Error> {
+        self.alarm.heed(self.completed(caller, request).await)
+    }
+
+    async fn completed(&self, caller: &Caller, request: CompleteRequest) -> Result<Written, Error> {
         self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         check_order(&request.parts)?;
         let uploading = self.uploading(request.at, request.upload).await?;

@@ -37,6 +37,10 @@ impl Gateway {
     /// # Errors
     /// As reading the source and writing the target; [`Error::CopyOntoItself`] when nothing would change.
     pub async fn copy_object(&self, caller: &Caller, request: CopyRequest) -> Result<Written, Error> {
+        self.alarm.heed(self.copied(caller, request).await)
+    }
+
+    async fn copied(&self, caller: &Caller, request: CopyRequest) -> Result<Written, Error> {
         let onto_itself = request.source.at == request.at && request.source.version.is_none();
         if onto_itself && request.metadata == MetadataDirective::Copy && request.sse.is_none() {
             return Err(Error::CopyOntoItself);

@@ -15,6 +15,11 @@ impl Gateway {
     /// KMS's errors, and [`Error::Integrity`] when what is stored does not verify. The body can end in an error too:
     /// whoever sends it on must cut the connection then.
     pub async fn get_object(&self, caller: &Caller, request: GetRequest) -> Result<Got, Error> {
+        let got = self.alarm.heed(self.read_object(caller, request).await)?;
+        Ok(Got { body: self.alarm.heed_body(got.body), ..got })
+    }
+
+    async fn read_object(&self, caller: &Caller, request: GetRequest) -> Result<Got, Error> {
         self.bucket_for(caller, &request.at.bucket, Action::GetObject).await?;
         let (looked, open) = self.open(&request.at, request.version.as_ref()).await?;
         check_customer_key(&looked.envelope, request.customer_key.as_ref())?;
@@ -37,6 +42,10 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::get_object`].
     pub async fn head_object(&self, caller: &Caller, request: GetRequest) -> Result<ObjectInfo, Error> {
+        self.alarm.heed(self.describe_object(caller, request).await)
+    }
+
+    async fn describe_object(&self, caller: &Caller, request: GetRequest) -> Result<ObjectInfo, Error> {
         self.bucket_for(caller, &request.at.bucket, Action::GetObject).await?;
         let looked = self.look(&request.at, request.version.as_ref()).await?;
         let customer = request.customer_key.as_ref();

@@ -12,6 +12,10 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`]; [`Error::Integrity`] when an object's record does not verify.
     pub async fn list_objects(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
+        self.alarm.heed(self.page_of_objects(caller, name, query).await)
+    }
+
+    async fn page_of_objects(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
         let bucket = self.bucket_for(caller, name, Action::ListBucket).await?;
         if query.limit == 0 {
             return Ok(Listing { entries: Vec::new(), truncated: false, owner: bucket.owner });

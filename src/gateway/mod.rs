@@ -11,6 +11,7 @@ use crate::sse::{DefaultEncryption, Keyring};
 use crate::store::{Bucket, ObjectStore};
 use crate::types::BucketName;
 
+mod alarm;
 mod body;
 mod bucket;
 mod complete;
@@ -52,6 +53,7 @@ pub struct Gateway {
     region: String,
     default: DefaultEncryption,
     clock: Arc<dyn crate::types::Clock>,
+    alarm: alarm::Alarm,
 }
 
 impl Gateway {
@@ -63,13 +65,19 @@ impl Gateway {
         region: String,
         clock: Arc<dyn crate::types::Clock>,
     ) -> Self {
-        Self { store, keys, region, default: DefaultEncryption::default(), clock }
+        Self { store, keys, region, default: DefaultEncryption::default(), clock, alarm: alarm::Alarm::default() }
     }
 
     /// Sets what applies where neither request nor bucket says anything.
     #[must_use]
     pub fn defaulting_to(self, default: DefaultEncryption) -> Self {
         Self { default, ..self }
+    }
+
+    /// Has `listener` called once for each answer that failed because stored data does not verify.
+    #[must_use]
+    pub fn alarming(self, listener: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { alarm: alarm::Alarm::new(listener), ..self }
     }
 
     /// The bucket, for a caller who may do `action` in it. Whoever is nobody learns nothing, not even whether it exists.

@@ -66,6 +66,10 @@ impl Gateway {
     /// # Errors
     /// As reading the source and writing a part; [`Error::InvalidRange`] when the range is not inside the source.
     pub async fn copy_part(&self, caller: &Caller, request: PartCopyRequest) -> Result<PartWritten, Error> {
+        self.alarm.heed(self.part_from_copy(caller, request).await)
+    }
+
+    async fn part_from_copy(&self, caller: &Caller, request: PartCopyRequest) -> Result<PartWritten, Error> {
         self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let source = self.open_source(caller, &request.source).await?;
@@ -130,6 +134,10 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchUpload`].
     pub async fn list_parts(&self, caller: &Caller, request: ListPartsRequest) -> Result<PartList, Error> {
+        self.alarm.heed(self.page_of_parts(caller, request).await)
+    }
+
+    async fn page_of_parts(&self, caller: &Caller, request: ListPartsRequest) -> Result<PartList, Error> {
         let bucket = self.bucket_for(caller, &request.at.bucket, Action::ListMultipartUploadParts).await?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let page = self.store.parts(&uploading.at, request.after, request.limit).await?;

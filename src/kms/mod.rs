@@ -5,8 +5,10 @@
 
 pub(crate) mod once;
 mod service;
+mod watched;
 
 pub use service::{AttributeKey, ServiceKey};
+pub use watched::Watched;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod embedded;

@@ -104,6 +104,14 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def answers(self):
+        """Whether the process lives: one with a deadly signal pending answers nothing more."""
+        try:
+            self.ready()
+        except OSError:
+            return False
+        return True
+
     def metric(self, name):
         """The sum of a metric over its labels."""
         with urllib.request.urlopen(f"{self.admin}/metrics", timeout=10) as answer:

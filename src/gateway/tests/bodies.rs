@@ -2,7 +2,7 @@
 
 use super::hostile::Kept;
 use super::support::*;
-use crate::gateway::MIN_PART;
+use crate::gateway::{GetRequest, MIN_PART};
 use crate::types::ObjectAt;
 
 #[tokio::test]
@@ -198,4 +198,26 @@ async fn a_suffix_of_a_body_whose_length_is_a_lie_is_refused() {
     house.store.edit_objects(|_: &ObjectAt, kept: &mut Kept| kept.object.len.0 -= 100);
     let request = crate::gateway::GetRequest { range: Some(crate::gateway::RangeSpec::Suffix(10)), ..get(&object) };
     assert!(matches!(house.read(request).await, Read::Refused(crate::gateway::Error::Integrity(_))));
+}
+
+#[tokio::test]
+async fn a_failed_verification_raises_one_alarm_and_a_clients_mistake_none() {
+    let house = House::new().await;
+    let (object, plain) = (at("one", "object"), pattern(2 * SEGMENT));
+    house.put(&object, &plain).await;
+    let alarms = || house.alarms.load(std::sync::atomic::Ordering::Relaxed);
+
+    let absent = house.gateway.get_object(&house.caller, get(&at("one", "absent"))).await;
+    let with_key = GetRequest { customer_key: Some(customer(1)), ..get(&object) };
+    let not_applicable = house.gateway.get_object(&house.caller, with_key).await;
+    assert!(absent.is_err() && not_applicable.is_err());
+    assert_eq!(house.bytes(&object).await, plain);
+    assert_eq!(alarms(), 0);
+
+    // In the middle of the body, which has begun by then; and in the metadata, which HEAD and LIST verify.
+    house.store.edit_objects(move |_, kept| kept.body[HEADER + SEALED_SEGMENT + 9] ^= 1);
+    house.assert_whole_read_fails(&object, &plain, "second segment").await;
+    assert_eq!(alarms(), 1);
+    let copied = house.gateway.copy_object(&house.caller, copy(&object, &at("two", "copy"))).await;
+    assert_eq!(alarms(), 1 + u64::from(copied.is_err()));
 }

@@ -81,6 +81,7 @@ pub(super) struct House {
     pub(super) kms: Arc<Counting>,
     pub(super) keystore: Arc<EmbeddedKms>,
     pub(super) caller: Caller,
+    pub(super) alarms: Arc<AtomicU64>,
     _directory: tempfile::TempDir,
 }
 
@@ -164,12 +165,15 @@ impl House {
         let store = Arc::new(Hostile::new(LocalStore::open(directory.path(), Arc::clone(&clock)).unwrap()));
         let kms = Arc::new(Counting { inner: Arc::clone(&keystore), calls: AtomicU64::new(0) });
         let keys = Keyring::new(kms.clone(), ServiceKey::new(*keystore.service_key()));
-        let gateway = Gateway::new(store.clone(), keys, "us-east-1".to_owned(), clock);
+        let alarms = Arc::new(AtomicU64::new(0));
+        let heard = Arc::clone(&alarms);
+        let gateway = Gateway::new(store.clone(), keys, "us-east-1".to_owned(), clock)
+            .alarming(move || _ = heard.fetch_add(1, Ordering::Relaxed));
         let caller = Caller::User(Authenticated::for_test("alice", false));
         for bucket in ["one", "two"] {
             gateway.create_bucket(&caller, bucket.parse().unwrap(), None).await.unwrap();
         }
-        Self { gateway, store, kms, keystore, caller, _directory: directory }
+        Self { gateway, store, kms, keystore, caller, alarms, _directory: directory }
     }
 
     /// A new CMK's ARN.
