@@ -32,8 +32,13 @@ class Injection:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        self.process.stderr.read()
-        self.process.wait(30)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            # A kill just before the signal: strace waits for the leader of the threads, which waits for threads that
+            # strace holds. Without strace they go on, to their end.
+            self.process.kill()
+            self.process.wait(30)
         self.process.stderr.close()
 
 
