@@ -8,7 +8,7 @@ KEYS = ["a b+é", "d/1", "d/2", "e", "z"]
 
 @pytest.fixture
 def filled(s3, bucket):
-    for nth, key in enumerate(KEYS):
+    for nth, key in enumerate(KEYS, 1):
         s3.put_object(Bucket=bucket, Key=key, Body=b"x" * nth)
     return bucket
 
@@ -33,7 +33,7 @@ def test_every_object_is_its_own_latest_null_version(s3, filled):
     assert versions["IsTruncated"] is False and "DeleteMarkers" not in versions
     assert [row["Key"] for row in versions["Versions"]] == KEYS
     objects = s3.list_objects_v2(Bucket=filled)["Contents"]
-    for nth, (row, known) in enumerate(zip(versions["Versions"], objects, strict=True)):
+    for nth, (row, known) in enumerate(zip(versions["Versions"], objects, strict=True), 1):
         assert (row["VersionId"], row["IsLatest"], row["Size"]) == ("null", True, nth)
         assert (row["ETag"], row["LastModified"]) == (known["ETag"], known["LastModified"])
     assert refused(s3.list_object_versions, Bucket="no-such-bucket") == (404, "NoSuchBucket")
