@@ -52,6 +52,14 @@ impl Gateway {
         self.bucket_for(caller, name, Action::ListBucket).await
     }
 
+    /// That the bucket is there and its versioning may be read. No bucket keeps versions yet, so there is no state to give.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn bucket_versioning(&self, caller: &Caller, name: &BucketName) -> Result<(), Error> {
+        self.bucket_for(caller, name, Action::GetBucketVersioning).await.map(drop)
+    }
+
     /// The caller's buckets, by name; the root user sees all.
     ///
     /// # Errors

@@ -12,11 +12,31 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`]; [`Error::Integrity`] when an object's record does not verify.
     pub async fn list_objects(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
-        self.alarm.heed(self.page_of_objects(caller, name, query).await)
+        self.alarm.heed(self.list_as(caller, name, query, Action::ListBucket).await)
     }
 
-    async fn page_of_objects(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
-        let bucket = self.bucket_for(caller, name, Action::ListBucket).await?;
+    /// A page of the versions of the bucket's objects. No bucket keeps versions yet: each object is its own null version,
+    /// and the latest.
+    ///
+    /// # Errors
+    /// As [`Gateway::list_objects`].
+    pub async fn list_object_versions(
+        &self,
+        caller: &Caller,
+        name: &BucketName,
+        query: ListQuery,
+    ) -> Result<Listing, Error> {
+        self.alarm.heed(self.list_as(caller, name, query, Action::ListBucketVersions).await)
+    }
+
+    async fn list_as(
+        &self,
+        caller: &Caller,
+        name: &BucketName,
+        query: ListQuery,
+        action: Action,
+    ) -> Result<Listing, Error> {
+        let bucket = self.bucket_for(caller, name, action).await?;
         if query.limit == 0 {
             return Ok(Listing { entries: Vec::new(), truncated: false, owner: bucket.owner });
         }

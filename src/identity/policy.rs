@@ -40,6 +40,8 @@ actions! {
     DeleteObjectVersion = "s3:DeleteObjectVersion",
     /// Learn a bucket's region.
     GetBucketLocation = "s3:GetBucketLocation",
+    /// Learn whether a bucket keeps versions.
+    GetBucketVersioning = "s3:GetBucketVersioning",
     /// Read a bucket's default encryption.
     GetEncryptionConfiguration = "s3:GetEncryptionConfiguration",
     /// Read an object.
@@ -52,6 +54,8 @@ actions! {
     ListBucket = "s3:ListBucket",
     /// List a bucket's uploads.
     ListBucketMultipartUploads = "s3:ListBucketMultipartUploads",
+    /// List the versions of a bucket's objects.
+    ListBucketVersions = "s3:ListBucketVersions",
     /// List one's CMKs.
     ListKeys = "kms:ListKeys",
     /// List an upload's parts.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::guard::Shared;
 use super::record::{Record, RecordedBody};
@@ -34,6 +34,7 @@ pub(super) async fn answer<H: Handler>(
     request: Request<Incoming>,
 ) -> Result<Response<RecordedBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
+    let uncontinued = body.is_end_stream() && parts.headers.contains_key(header::EXPECT);
     let (id, verdict) = match RequestId::fresh() {
         Ok(id) => (id, check(&parts)),
         Err(_) => (RequestId::from_bits(0), Err((StatusCode::INTERNAL_SERVER_ERROR, "no randomness"))),
@@ -46,7 +47,7 @@ pub(super) async fn answer<H: Handler>(
         Arc::clone(&context.metrics),
         Arc::clone(&context.shared),
     );
-    let response = match verdict {
+    let mut response = match verdict {
         Ok(()) => {
             parts.extensions.insert(context.info);
             parts.extensions.insert(id);
@@ -54,6 +55,11 @@ pub(super) async fn answer<H: Handler>(
         }
         Err((status, reason)) => refusal(id, status, reason),
     };
+    if uncontinued {
+        // No 100 is due for an empty body (RFC 9110 §10.1.1). botocore sends the expectation all the same, and after an
+        // answer without a 100 misreads the next one on the connection: let there be none.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let status = response.status();
     Ok(response.map(|body| record.body(status, body)))
 }

@@ -393,6 +393,14 @@ async fn the_continue_is_sent_only_to_a_client_whose_body_is_wanted() {
 }
 
 #[tokio::test]
+async fn an_expectation_without_a_body_ends_the_connection() {
+    let server = start(|_| {}).await;
+    let (text, ended) =
+        server.raw(b"PUT /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(ended.is_ok() && text.starts_with("HTTP/1.1 200") && text.contains("connection: close"), "{text}");
+}
+
+#[tokio::test]
 async fn the_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
     let server = start(|_| {}).await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();

@@ -137,11 +137,13 @@ delegate! {
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput;
     get_bucket_encryption: GetBucketEncryptionInput -> GetBucketEncryptionOutput;
     get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput;
+    get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput;
     get_object: GetObjectInput -> GetObjectOutput;
     head_bucket: HeadBucketInput -> HeadBucketOutput;
     head_object: HeadObjectInput -> HeadObjectOutput;
     list_buckets: ListBucketsInput -> ListBucketsOutput;
     list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput;
+    list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput;
     list_objects: ListObjectsInput -> ListObjectsOutput;
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output;
     list_parts: ListPartsInput -> ListPartsOutput;

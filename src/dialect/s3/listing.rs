@@ -54,18 +54,18 @@ pub(super) fn page_length(asked: Option<i32>, parameter: &str) -> Result<u16, Fa
 
 /// How keys are written: plain, or percent-encoded on demand.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Encoding {
+pub(super) enum Encoding {
     Plain,
     Url,
 }
 
 impl Encoding {
-    fn of(asked: Option<&dto::EncodingType>) -> Self {
+    pub(super) fn of(asked: Option<&dto::EncodingType>) -> Self {
         // Other values were refused before.
         if asked.is_some() { Self::Url } else { Self::Plain }
     }
 
-    fn write(self, text: &str) -> String {
+    pub(super) fn write(self, text: &str) -> String {
         match self {
             Self::Plain => text.to_owned(),
             Self::Url => utf8_percent_encode(text, PLAIN).to_string(),
@@ -134,7 +134,7 @@ impl Adapter {
     }
 }
 
-fn filled(text: Option<String>) -> Option<String> {
+pub(super) fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 

@@ -29,6 +29,7 @@ mod route;
 mod service;
 mod sse_headers;
 mod sse_request;
+mod versions;
 
 pub use context::RequestContext;
 pub use error::{Face, face};

@@ -32,6 +32,8 @@ pub enum Operation {
     GetBucketEncryption,
     /// GetBucketLocation.
     GetBucketLocation,
+    /// GetBucketVersioning.
+    GetBucketVersioning,
     /// GetObject.
     GetObject,
     /// HeadBucket.
@@ -42,6 +44,8 @@ pub enum Operation {
     ListBuckets,
     /// ListMultipartUploads.
     ListMultipartUploads,
+    /// ListObjectVersions.
+    ListObjectVersions,
     /// ListObjects, both versions.
     ListObjects,
     /// ListParts.
@@ -188,6 +192,8 @@ impl Operation {
             ("GET", ["encryption"]) => Self::GetBucketEncryption,
             ("GET", ["location"]) => Self::GetBucketLocation,
             ("GET", ["uploads"]) => Self::ListMultipartUploads,
+            ("GET", ["versioning"]) => Self::GetBucketVersioning,
+            ("GET", ["versions"]) => Self::ListObjectVersions,
             ("HEAD", []) => Self::HeadBucket,
             ("POST", ["delete"]) => Self::DeleteObjects,
             ("PUT", []) => Self::CreateBucket,
@@ -231,9 +237,11 @@ impl Operation {
             | Self::DeleteObjects
             | Self::GetBucketEncryption
             | Self::GetBucketLocation
+            | Self::GetBucketVersioning
             | Self::HeadBucket
             | Self::ListBuckets
             | Self::ListMultipartUploads
+            | Self::ListObjectVersions
             | Self::ListObjects
             | Self::PutBucketEncryption => Accepts::Nothing,
         }
@@ -254,11 +262,13 @@ impl Operation {
             | Self::DeleteObject
             | Self::GetBucketEncryption
             | Self::GetBucketLocation
+            | Self::GetBucketVersioning
             | Self::GetObject
             | Self::HeadBucket
             | Self::HeadObject
             | Self::ListBuckets
             | Self::ListMultipartUploads
+            | Self::ListObjectVersions
             | Self::ListObjects
             | Self::ListParts
             | Self::UploadPartCopy => BodyKind::None,
@@ -284,6 +294,8 @@ mod tests {
             ("GET", Bucket, "list-type=2&prefix=acl", Operation::ListObjects),
             ("GET", Bucket, "location", Operation::GetBucketLocation),
             ("GET", Bucket, "uploads=&prefix=a", Operation::ListMultipartUploads),
+            ("GET", Bucket, "versioning", Operation::GetBucketVersioning),
+            ("GET", Bucket, "versions&prefix=a", Operation::ListObjectVersions),
             ("GET", Bucket, "encryption", Operation::GetBucketEncryption),
             ("PUT", Bucket, "encryption", Operation::PutBucketEncryption),
             ("DELETE", Bucket, "encryption", Operation::DeleteBucketEncryption),
@@ -321,7 +333,14 @@ mod tests {
                         Ok(_) => assert!(
                             matches!(
                                 *name,
-                                "delete" | "encryption" | "location" | "uploadId" | "uploads" | "versionId"
+                                "delete"
+                                    | "encryption"
+                                    | "location"
+                                    | "uploadId"
+                                    | "uploads"
+                                    | "versionId"
+                                    | "versioning"
+                                    | "versions"
                             ),
                             "{method} {target:?} {name}"
                         ),
@@ -329,6 +348,7 @@ mod tests {
                 }
             }
         }
+        assert_eq!(resolve("PUT", Target::Bucket, "versioning"), Err("NotImplemented"));
         // Encoded names, and one sub-resource hidden behind another.
         assert_eq!(resolve("GET", Target::Object, "%61cl"), Err("NotImplemented"));
         assert_eq!(resolve("GET", Target::Object, "uploadId=x&acl"), Err("NotImplemented"));
