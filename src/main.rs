@@ -1,10 +1,12 @@
-//! The `sealgate` command: arguments, configuration, logging, then [`sealgate::serve`].
+//! The `sealgate` command: arguments, configuration, logging, then [`sealgate::serve`] or one of the repairs.
 #![forbid(unsafe_code)]
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use sealgate::config::{Config, Flags};
+use sealgate::store::local::rebuild::rebuild;
 use sealgate::{logging, serve};
 
 /// An object gateway that encrypts.
@@ -19,14 +21,40 @@ struct Arguments {
 enum Command {
     /// Serve S3 clients.
     Serve(Box<Flags>),
+    /// Make the embedded store's database anew from its journal, after db/ was lost or moved away.
+    Rebuild {
+        /// Directory that holds objects and keys; no gateway may run on it.
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+    },
 }
 
 /// What a wrong command line or configuration ends with, as clap does.
 const WRONG_USE: u8 = 2;
 
 fn main() -> ExitCode {
-    let Command::Serve(flags) = Arguments::parse().command;
-    let config = match Config::load(&flags).and_then(|config| config.require_root().map(|_| ()).map(|()| config)) {
+    match Arguments::parse().command {
+        Command::Serve(flags) => run_gateway(&flags),
+        Command::Rebuild { data_dir } => run_rebuild(&data_dir),
+    }
+}
+
+/// Rebuilds, and says what came back. Objects that are not whole end it with 1, as an error does.
+fn run_rebuild(data_dir: &Path) -> ExitCode {
+    let rebuilt = match rebuild(data_dir) {
+        Ok(rebuilt) => rebuilt,
+        Err(error) => return fail(&error, 1),
+    };
+    let (buckets, objects, uploads) = (rebuilt.buckets, rebuilt.objects, rebuilt.uploads);
+    println!("rebuilt {buckets} buckets, {objects} objects, {uploads} uploads in progress");
+    for name in &rebuilt.damaged {
+        eprintln!("sealgate: body files are missing or cut: {name}");
+    }
+    if rebuilt.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_gateway(flags: &Flags) -> ExitCode {
+    let config = match Config::load(flags).and_then(|config| config.require_root().map(|_| ()).map(|()| config)) {
         Ok(config) => config,
         Err(error) => return fail(&error, WRONG_USE),
     };

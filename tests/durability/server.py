@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -67,6 +68,13 @@ class Server:
         self.pid = self.process.pid
         time.sleep(delay)
         self.kill()
+
+    def rebuild(self):
+        """Loses RocksDB and has it rebuilt; gives the command's exit code."""
+        shutil.rmtree(self.data / "db")
+        with open(self.log, "ab") as log:
+            command = [BINARY, "rebuild", "--data-dir", str(self.data)]
+            return subprocess.run(command, stdout=log, stderr=log, timeout=60, check=False).returncode
 
     @property
     def address(self):

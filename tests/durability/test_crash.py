@@ -1,4 +1,5 @@
-"""`kill -9` at random moments: what was acknowledged is there, what was not is old or new, nothing else is."""
+"""`kill -9` at random moments: what was acknowledged is there, what was not is old or new, nothing else is. Now and then
+RocksDB is lost too, and rebuilt."""
 
 import os
 import random
@@ -24,6 +25,8 @@ def test_a_killed_gateway_keeps_what_it_acknowledged_and_mixes_nothing(server, c
         acknowledged += crew.run_until_killed(dice.uniform(0.005, 0.15))
         if dice.random() < 0.3:
             server.start_and_kill(dice.uniform(0, 0.06))
+        if dice.random() < 0.1:
+            assert server.rebuild() == 0
         server.start()
         crew.verify()
         crew.verify_files()

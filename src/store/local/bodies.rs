@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::committer::Change;
 use super::core::Core;
 use super::database::Table;
+use super::files::Files;
 use super::reader::Body;
 use super::record::{BodyRecord, GarbageRecord, Id, Piece};
 use crate::store::Error;
@@ -18,6 +19,14 @@ pub(crate) fn open(core: &Core, id: Id) -> Result<Option<Body>, Error> {
     let pin = core.pins.pin(id);
     let record: Option<BodyRecord> = core.db.record(Table::Bodies, &id)?;
     Ok(record.map(|body| Body { files: Arc::clone(&core.files), pieces: body.pieces, len: body.len, _pin: pin }))
+}
+
+/// Whether a body's files are there and long enough.
+pub(crate) fn is_whole(files: &Files, body: &BodyRecord) -> bool {
+    body.pieces.iter().all(|piece| match piece {
+        Piece::Inline(_) => true,
+        Piece::File { id, len } => std::fs::metadata(files.path(id)).is_ok_and(|file| file.len() >= *len),
+    })
 }
 
 /// One more object names the body.

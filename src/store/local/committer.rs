@@ -1,6 +1,6 @@
 //! The one thread that changes the database. Changes arrive as closures, are judged one after another against the
-//! database plus what the same group has changed already, and then become durable together: one batch, one WAL sync,
-//! however many writers wait. So every read-modify-write (preconditions, reference counts, an empty bucket, complete
+//! database plus what the same group has changed already, and then become durable together: one frame of the journal,
+//! one sync, however many writers wait. So every read-modify-write (preconditions, reference counts, an empty bucket, complete
 //! against abort) is atomic without any lock, and readers never wait for a writer.
 
 use std::any::Any;
@@ -10,13 +10,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use rocksdb::WriteBatch;
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::database::{Sync, Table, status};
+use super::database::{Table, status};
 use super::files::NewFile;
 use super::health::io;
+use super::journal::{Journal, Row, push_row};
 use super::record::{self, Record};
 use crate::store::Error;
 
@@ -58,11 +58,11 @@ impl Committer {
     ///
     /// # Errors
     /// I/O when no thread can be made.
-    pub(crate) fn start(core: Arc<Core>) -> Result<Self, Error> {
+    pub(crate) fn start(core: Arc<Core>, mut journal: Journal) -> Result<Self, Error> {
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-commit".to_owned())
-            .spawn(move || run(&core, &queue))
+            .spawn(move || run(&core, &mut journal, &queue))
             .map_err(io("starting the committer"))?;
         Ok(Self { jobs: Some(jobs), thread: Mutex::new(Some(thread)) })
     }
@@ -253,7 +253,7 @@ impl Change<'_> {
     }
 }
 
-fn run(core: &Core, queue: &Receiver<Job>) {
+fn run(core: &Core, journal: &mut Journal, queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
         let mut group = Group::default();
         let mut replies = Vec::new();
@@ -263,7 +263,7 @@ fn run(core: &Core, queue: &Receiver<Job>) {
             let room = replies.len() < GROUP_JOBS && group.bytes < GROUP_BYTES;
             next = if room { queue.try_recv().ok() } else { None };
         }
-        let fate = finish(core, group);
+        let fate = finish(core, journal, group);
         for reply in replies {
             reply(fate.clone());
         }
@@ -282,8 +282,8 @@ fn judge(core: &Core, group: &mut Group, job: Job) -> Option<Reply> {
 }
 
 /// Makes a group durable, or leaves the database as it was.
-fn finish(core: &Core, mut group: Group) -> Result<(), Failure> {
-    match write(core, &mut group) {
+fn finish(core: &Core, journal: &mut Journal, group: Group) -> Result<(), Failure> {
+    match write(core, journal, &group) {
         Ok(()) => {
             group.after.into_iter().for_each(|after| after.0(core));
             group.files.into_iter().for_each(NewFile::keep);
@@ -296,7 +296,7 @@ fn finish(core: &Core, mut group: Group) -> Result<(), Failure> {
     }
 }
 
-fn write(core: &Core, group: &mut Group) -> Result<(), Failure> {
+fn write(core: &Core, journal: &mut Journal, group: &Group) -> Result<(), Failure> {
     if group.tables.iter().all(BTreeMap::is_empty) {
         return Ok(());
     }
@@ -306,27 +306,30 @@ fn write(core: &Core, group: &mut Group) -> Result<(), Failure> {
         other => Failure::ReadOnly(other.to_string()),
     };
     core.health.may_change().map_err(read_only)?;
-    let result = batch(core, group).and_then(|batch| core.db.write(batch, Sync::Durable));
-    result.map_err(|error| {
+    let appended = payload(core, group)
+        .and_then(|payload| journal.append(&payload, &core.health).map(|number| (number, payload)))
+        .and_then(|(number, payload)| {
+            // The journal has the group now; when the tables can't take it, only a replay brings the two together.
+            core.db.apply(number, &payload).map_err(|error| Error::ReadOnly(error.to_string()))
+        });
+    appended.map_err(|error| {
         if !matches!(error, Error::Full) {
-            // Whether the WAL has the batch is unknown now, and a retry would prove nothing.
+            // Whether the journal has the group is unknown now, and a retry would prove nothing.
             core.health.fail(format!("a commit failed: {error:?}"));
         }
         read_only(error)
     })
 }
 
-fn batch(core: &Core, group: &mut Group) -> Result<WriteBatch, Error> {
-    let mut batch = WriteBatch::default();
-    for (table, rows) in Table::ALL.into_iter().zip(&mut group.tables) {
-        let handle = core.db.table(table)?;
-        for (key, value) in std::mem::take(rows) {
-            match value {
-                Some(value) => batch.put_cf(handle, key, value),
-                None => batch.delete_cf(handle, key),
-            }
+/// A group as the journal writes it.
+fn payload(core: &Core, group: &Group) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::with_capacity(group.bytes + group.bytes / 4 + 64);
+    for (table, rows) in Table::ALL.into_iter().zip(&group.tables) {
+        for (key, value) in rows {
+            push_row(&mut out, Row { table, key, value: value.as_deref() })?;
         }
     }
-    core.save_sequence(&mut batch)?;
-    Ok(batch)
+    let (key, value) = core.sequence_row()?;
+    push_row(&mut out, Row { table: Table::Meta, key, value: Some(&value) })?;
+    Ok(out)
 }

@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock};
-
-use rocksdb::WriteBatch;
 
 use super::cleanup::Cleanup;
 use super::database::{Database, Table, status};
 use super::files::Files;
 use super::health::{Health, io};
+use super::journal::{Journal, Sizes};
 use super::maintenance::Task;
 use super::pins::Pins;
 use super::record;
 use crate::store::{Bucket, Error};
 use crate::types::{BucketName, Clock};
+
+/// The database, below the data directory.
+pub(crate) const DATABASE: &str = "db";
+/// The journal, below the data directory.
+pub(crate) const JOURNAL: &str = "journal";
 
 const SEQUENCE_KEY: &[u8] = b"sequence";
 
@@ -29,6 +33,10 @@ pub(crate) struct Core {
     pub(crate) pins: Arc<Pins>,
     pub(crate) health: Health,
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long the journal is.
+    pub(crate) journal: Arc<Sizes>,
+    /// Where it lies.
+    pub(crate) journal_dir: PathBuf,
     /// What waits to be unlinked.
     pub(crate) cleanup: Arc<Cleanup>,
     /// To the maintenance thread.
@@ -41,16 +49,18 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Opens what lies in the directory, or starts it.
+    /// Opens what lies in the directory, or starts it. The journal is for the committer.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when another process has the directory; damage; I/O.
-    pub(crate) fn open(dir: &Path, clock: Arc<dyn Clock>, sweeper: Sender<Task>) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, clock: Arc<dyn Clock>, sweeper: Sender<Task>) -> Result<(Self, Journal), Error> {
         std::fs::create_dir_all(dir).map_err(io("making the data directory"))?;
         let lock = lock(dir)?;
         let cleanup = Arc::new(Cleanup::default());
         let files = Arc::new(Files::open(&dir.join("bodies"), Arc::clone(&cleanup))?);
-        let db = Database::open(&dir.join("db"))?;
+        let db = Database::open(&dir.join(DATABASE))?;
+        let journal_dir = dir.join(JOURNAL);
+        let journal = Journal::open(&journal_dir, db.applied()?, |number, group| db.apply(number, group))?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("syncing the data directory"))?;
         let sequence = db.record::<u64>(Table::Meta, SEQUENCE_KEY)?.unwrap_or(0);
         let buckets = load_buckets(&db)?;
@@ -60,6 +70,8 @@ impl Core {
             pins: Arc::default(),
             health: Health::default(),
             clock,
+            journal: journal.sizes(),
+            journal_dir,
             cleanup,
             sweeper,
             buckets: RwLock::new(buckets),
@@ -67,7 +79,7 @@ impl Core {
             _lock: lock,
         };
         core.health.look_at_space(core.files.root());
-        Ok(core)
+        Ok((core, journal))
     }
 
     /// The next number in the order of writes.
@@ -75,14 +87,13 @@ impl Core {
         self.sequence.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
-    /// Adds the sequence number to a batch, so that no number that a durable record has is given again.
+    /// The row that keeps the sequence number: written with every group, so that no number that a durable record has is
+    /// given again.
     ///
     /// # Errors
-    /// When the table is missing.
-    pub(crate) fn save_sequence(&self, batch: &mut WriteBatch) -> Result<(), Error> {
-        let value = record::encode(&self.sequence.load(Ordering::Relaxed))?;
-        batch.put_cf(self.db.table(Table::Meta)?, SEQUENCE_KEY, value);
-        Ok(())
+    /// When it cannot be written as bytes.
+    pub(crate) fn sequence_row(&self) -> Result<(&'static [u8], Vec<u8>), Error> {
+        Ok((SEQUENCE_KEY, record::encode(&self.sequence.load(Ordering::Relaxed))?))
     }
 
     /// A bucket, from memory.
@@ -121,7 +132,10 @@ impl Core {
 }
 
 /// Takes the directory for this process.
-fn lock(dir: &Path) -> Result<File, Error> {
+///
+/// # Errors
+/// [`Error::Unavailable`] when another process has it; I/O.
+pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
     let options = File::options().create(true).truncate(false).write(true).open(dir.join("lock"));
     let file = options.map_err(io("opening the lock file"))?;
     match file.try_lock() {

@@ -3,16 +3,19 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
-    DBRecoveryMode, ErrorKind, Options, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator, ErrorKind,
+    FlushOptions, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
+use super::journal::{self, Row};
 use super::record::{self, Record};
 use crate::store::Error;
 
 /// The layout of the tables; another number on disk is refused.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 const LAYOUT_KEY: &[u8] = b"layout";
+/// The number of the last group of the journal that the tables have.
+const APPLIED_KEY: &[u8] = b"applied";
 
 /// The tables (RocksDB's column families).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,26 @@ impl Table {
         Self::Uploads,
     ];
 
+    /// Its number in the journal. Never given to another table.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Bodies => 1,
+            Self::Buckets => 2,
+            Self::Files => 3,
+            Self::Garbage => 4,
+            Self::Meta => 5,
+            Self::Objects => 6,
+            Self::Parts => 7,
+            Self::UploadOrder => 8,
+            Self::Uploads => 9,
+        }
+    }
+
+    /// The table that has a number in the journal.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.code() == code)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Bodies => "bodies",
@@ -67,7 +90,8 @@ impl Table {
     }
 }
 
-/// The database. Writes from outside the committer are for the garbage tables only.
+/// The database. Its own log is off: what the committer writes is in the journal first, and what the sweeper writes may
+/// be lost and is then done again.
 pub(crate) struct Database {
     db: DB,
 }
@@ -94,7 +118,7 @@ impl Database {
             None => {
                 let mut batch = WriteBatch::default();
                 batch.put_cf(this.table(Table::Meta)?, LAYOUT_KEY, record::encode(&LAYOUT)?);
-                this.write(batch, Sync::Durable)?;
+                this.write(batch)?;
             }
         }
         Ok(this)
@@ -137,24 +161,76 @@ impl Database {
         Ok(self.db.raw_iterator_cf_opt(self.table(table)?, options))
     }
 
-    /// Writes a batch atomically.
+    /// Writes a batch atomically, to memory first: a crash loses it unless the journal has it.
     ///
     /// # Errors
-    /// [`Error::Full`] or I/O. Whether the batch survives a crash is then unknown.
-    pub(crate) fn write(&self, batch: WriteBatch, sync: Sync) -> Result<(), Error> {
+    /// [`Error::Full`] or I/O.
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), Error> {
         let mut options = WriteOptions::default();
-        options.set_sync(sync == Sync::Durable);
+        options.disable_wal(true);
         self.db.write_opt(batch, &options).map_err(failed)
     }
-}
 
-/// Whether a write waits for the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sync {
-    /// It does: acknowledged means durable.
-    Durable,
-    /// It may be lost in a crash and is then done again.
-    Lazy,
+    /// Writes a group of the journal, with its number.
+    ///
+    /// # Errors
+    /// As [`Database::write`]; [`Error::Corrupt`] for what is no group.
+    pub(crate) fn apply(&self, number: u64, payload: &[u8]) -> Result<(), Error> {
+        let mut batch = WriteBatch::default();
+        journal::rows(payload, |row| {
+            let table = self.table(row.table)?;
+            match row.value {
+                Some(value) => batch.put_cf(table, row.key, value),
+                None => batch.delete_cf(table, row.key),
+            }
+            Ok(())
+        })?;
+        batch.put_cf(self.table(Table::Meta)?, APPLIED_KEY, record::encode(&number)?);
+        self.write(batch)
+    }
+
+    /// The number of the last group that the tables have; 0 before the first.
+    ///
+    /// # Errors
+    /// I/O or damage.
+    pub(crate) fn applied(&self) -> Result<u64, Error> {
+        Ok(self.record(Table::Meta, APPLIED_KEY)?.unwrap_or(0))
+    }
+
+    /// Writes all tables' memory to disk, as of one moment.
+    ///
+    /// # Errors
+    /// [`Error::Full`] or I/O.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        let tables = Table::ALL.iter().map(|&table| self.table(table)).collect::<Result<Vec<_>, _>>()?;
+        self.db.flush_cfs_opt(&tables, &FlushOptions::default()).map_err(failed)
+    }
+
+    /// Visits every row of one moment; `begin` hears first which group was the last then.
+    ///
+    /// # Errors
+    /// What the visitors answer; I/O or damage.
+    pub(crate) fn dump<V>(
+        &self,
+        begin: impl FnOnce(u64) -> Result<V, Error>,
+        mut visit: impl FnMut(&mut V, Row<'_>) -> Result<(), Error>,
+    ) -> Result<V, Error> {
+        let snapshot = self.db.snapshot();
+        let applied = snapshot.get_cf(self.table(Table::Meta)?, APPLIED_KEY).map_err(failed)?;
+        let mut state = begin(applied.map(|bytes| record::decode(&bytes)).transpose()?.unwrap_or(0))?;
+        for table in Table::ALL {
+            let mut options = ReadOptions::default();
+            options.fill_cache(false);
+            let mut iter = snapshot.raw_iterator_cf_opt(self.table(table)?, options);
+            iter.seek_to_first();
+            while let Some((key, value)) = iter.item() {
+                visit(&mut state, Row { table, key, value: Some(value) })?;
+                iter.next();
+            }
+            iter.status().map_err(failed)?;
+        }
+        Ok(state)
+    }
 }
 
 /// Whether an iterator stopped for its end or for an error.
@@ -177,10 +253,8 @@ fn database_options() -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
-    // A torn tail is what a power cut leaves; damage before the tail would silently lose acknowledged writes in the
-    // default mode, and refuses to open in this one.
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_max_total_wal_size(256 << 20);
+    // Without this, one table could be on disk further than the number that says how far all are.
+    options.set_atomic_flush(true);
     options.set_db_write_buffer_size(192 << 20);
     options.set_max_background_jobs(2);
     options.set_max_open_files(512);
@@ -231,12 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn every_table_has_a_number_of_its_own_in_the_journal() {
+        for table in Table::ALL {
+            assert_eq!(Table::from_code(table.code()), Some(table));
+        }
+        assert_eq!(Table::from_code(0), None);
+    }
+
+    #[test]
     fn an_unknown_layout_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let db = Database::open(dir.path()).unwrap();
         let mut batch = WriteBatch::default();
         batch.put_cf(db.table(Table::Meta).unwrap(), LAYOUT_KEY, record::encode(&9_u64).unwrap());
-        db.write(batch, Sync::Durable).unwrap();
+        db.write(batch).unwrap();
+        db.flush().unwrap();
         drop(db);
         assert!(matches!(Database::open(dir.path()), Err(Error::Corrupt(_))));
     }

@@ -119,6 +119,15 @@ pub(crate) fn split(row: &[u8]) -> Result<(ObjectKey, &[u8]), Error> {
     }
 }
 
+/// `bucket/key` of an object's row, for people.
+pub(crate) fn readable(row: &[u8]) -> String {
+    let end = row.iter().position(|&byte| byte == 0).unwrap_or(row.len());
+    let (bucket, rest) = row.split_at(end);
+    let key = rest.get(1..).and_then(|rest| split(rest).ok()).map(|(key, _)| key);
+    let bucket = String::from_utf8_lossy(bucket);
+    key.map_or_else(|| format!("{bucket}/?"), |key| format!("{bucket}/{}", key.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -12,7 +12,7 @@ use rocksdb::WriteBatch;
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::database::{Sync, Table, status};
+use super::database::{Table, status};
 use super::health::io;
 use super::record::{self, GarbageRecord, Id};
 use crate::store::Error;
@@ -197,7 +197,7 @@ fn pass(core: &Core, from: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     }
     let next = iter.key().map(<[u8]>::to_vec);
     status(&iter)?;
-    // Lazy: if this is lost, the files are unlinked once more, which is no error.
-    core.db.write(batch, Sync::Lazy)?;
+    // Not in the journal: if this is lost, the files are unlinked once more, which is no error.
+    core.db.write(batch)?;
     Ok(next)
 }

@@ -2,12 +2,14 @@
 //! only; keys, plaintext and HTTP are no concern of it.
 //!
 //! How a write becomes durable: the body's file is written while it streams, then synced with its directory, then the
-//! committer writes the record with a synced WAL. A crash before the record leaves an orphan file, which the next start
+//! committer appends the record to the journal, with a sync. A crash before that leaves an orphan file, which the next start
 //! sweeps; after it, the whole object. What is overwritten becomes garbage in the same batch and is unlinked later.
 //!
-//! A data directory holds `lock`, `db/` (RocksDB) and `bodies/xx/<id>`. One process at a time.
+//! A data directory holds `lock`, `db/` (RocksDB), `journal/` and `bodies/xx/<id>`. One process at a time.
 //!
-//! * `committer`: the thread that makes all changes, in groups. `maintenance`: the thread that unlinks.
+//! * `committer`: the thread that makes all changes, in groups. `maintenance`: the thread that unlinks. `checkpoint`: the
+//!   thread that keeps the journal short.
+//! * `journal`: what the committer writes first. `rebuild`: the database made anew from it.
 //! * `objects`, `uploads`, `buckets`, `list`, `bodies`: the verbs.
 //! * `writer`, `reader`, `files`, `pins`, `block`: bodies on disk.
 //! * `record`, `keyspace`, `database`: bytes in RocksDB. `health`: when writing must stop.
@@ -15,18 +17,21 @@
 pub mod block;
 mod bodies;
 mod buckets;
+mod checkpoint;
 mod cleanup;
 mod committer;
 mod core;
 mod database;
 mod files;
 mod health;
+mod journal;
 mod keyspace;
 mod list;
 mod maintenance;
 mod objects;
 mod pins;
 mod reader;
+pub mod rebuild;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -39,6 +44,7 @@ use std::sync::{Arc, mpsc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::checkpoint::Checkpointer;
 use self::committer::{Change, Committer};
 use self::core::Core;
 use self::maintenance::Maintenance;
@@ -52,12 +58,13 @@ use super::{
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
 /// A store on local disk. The directory is free again when this and every reader and writer made of it are dropped;
-/// dropping it waits for the two threads.
+/// dropping it waits for the three threads.
 #[derive(Debug)]
 pub struct LocalStore {
     core: Arc<Core>,
     committer: Arc<Committer>,
     maintenance: Maintenance,
+    checkpointer: Checkpointer,
 }
 
 impl LocalStore {
@@ -68,10 +75,12 @@ impl LocalStore {
     /// read; I/O.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let (sweeper, tasks) = mpsc::channel();
-        let core = Arc::new(Core::open(data_dir, clock, sweeper)?);
-        let committer = Arc::new(Committer::start(Arc::clone(&core))?);
+        let (core, journal) = Core::open(data_dir, clock, sweeper)?;
+        let core = Arc::new(core);
+        let committer = Arc::new(Committer::start(Arc::clone(&core), journal)?);
         let maintenance = Maintenance::start(Arc::clone(&core), tasks)?;
-        Ok(Self { core, committer, maintenance })
+        let checkpointer = Checkpointer::start(Arc::clone(&core))?;
+        Ok(Self { core, committer, maintenance, checkpointer })
     }
 
     /// How the store is, from memory.
@@ -88,6 +97,15 @@ impl LocalStore {
     /// save what is being read. For tests and for a quiet end; nothing depends on it.
     pub async fn collect_garbage(&self) {
         self.maintenance.collect().await;
+    }
+
+    /// Writes a new base of the journal and removes what it makes superfluous, as happens by itself when the journal has
+    /// grown. For tests; nothing depends on it.
+    ///
+    /// # Errors
+    /// [`Error::Full`] or I/O; the journal is as it was then.
+    pub async fn checkpoint(&self) -> Result<(), Error> {
+        self.checkpointer.now().await
     }
 
     /// Makes a change that adds nothing.

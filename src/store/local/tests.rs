@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::LocalStore;
 use super::block::Block;
+use super::rebuild::{Rebuilt, rebuild};
 use crate::store::contract::uploads::{complete, send, start, upload};
 use crate::store::contract::{self, Store, at, body_of, metadata, noise, put, put_plain, read, with_bucket};
 use crate::store::{Commit, CopyPlan, Error, Precondition};
@@ -264,4 +265,133 @@ async fn a_refused_change_leaves_no_trace_in_its_group() {
     let (refused, put) = tokio::join!(refused, put(&store, &target, b"1", Commit::default()));
     assert!(matches!(refused, Err(Error::Changed)) && put.is_ok());
     assert!(store.bucket(&at("a").bucket).await.is_ok());
+}
+
+/// A store with one of everything, and what must not come back; the keys that must.
+async fn one_of_everything(local: &LocalStore, store: &Store) -> Vec<(&'static str, Vec<u8>)> {
+    with_bucket(store).await;
+    store.create_bucket(contract::bucket("deleted")).await.unwrap();
+    store.set_bucket_config(&at("x").bucket, "policy", Some(b"p".to_vec())).await.unwrap();
+    let large = noise(300_000, 1);
+    for key in ["small", "again", "gone-before"] {
+        put_plain(store, key, b"first").await;
+    }
+    let tag = put_plain(store, "large", &large).await;
+    put_plain(store, "gone-large", &large).await;
+    put_plain(store, "gone-after", b"x").await;
+    store.delete(&at("gone-before"), None, Precondition::None).await.unwrap();
+    // The first half is in a base, the other half in the logs after it.
+    local.checkpoint().await.unwrap();
+    store.delete(&at("gone-after"), None, Precondition::None).await.unwrap();
+    store.delete(&at("gone-large"), None, Precondition::None).await.unwrap();
+    store.delete_bucket(&contract::bucket("deleted").name).await.unwrap();
+    put_plain(store, "again", b"second").await;
+    let source = (at("large"), None, tag);
+    let plan = CopyPlan { source, target: at("copy"), metadata: metadata("c"), commit: Commit::default() };
+    store.copy(plan).await.unwrap();
+    start(store, &upload("parts", 1)).await;
+    let part = send(store, &upload("parts", 1), 1, &large).await.unwrap();
+    complete(store, &upload("parts", 1), &[&part], b"!").await.unwrap();
+    start(store, &upload("open", 2)).await;
+    send(store, &upload("open", 2), 1, b"part").await.unwrap();
+    let parts = [&large[..], b"!"].concat();
+    let small = |bytes: &[u8]| bytes.to_vec();
+    vec![
+        ("again", small(b"second")),
+        ("copy", large.clone()),
+        ("large", large.clone()),
+        ("parts", parts),
+        ("small", small(b"first")),
+    ]
+}
+
+#[tokio::test]
+async fn a_rebuild_brings_back_what_was_acknowledged_and_nothing_that_was_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (objects, heads) = {
+        let (local, store) = both(dir.path());
+        let objects = one_of_everything(&local, &store).await;
+        let mut heads = Vec::new();
+        for (key, _) in &objects {
+            heads.push(store.head(&at(key), None).await.unwrap());
+        }
+        (objects, heads)
+    };
+    std::fs::remove_dir_all(dir.path().join("db")).unwrap();
+    let rebuilt = rebuild(dir.path()).unwrap();
+    assert_eq!(rebuilt, Rebuilt { buckets: 1, objects: 5, uploads: 1, damaged: Vec::new() });
+    let (local, store) = both(dir.path());
+    local.collect_garbage().await;
+    let listed =
+        store.list(&at("x").bucket, crate::store::ListQuery { limit: 100, ..Default::default() }).await.unwrap();
+    assert_eq!(listed.entries.len(), objects.len());
+    for ((key, body), before) in objects.iter().zip(heads) {
+        assert_eq!(body_of(&store, key).await.unwrap(), *body, "{key}");
+        let after = store.head(&at(key), None).await.unwrap();
+        assert_eq!((after.tag, after.modified, after.metadata), (before.tag, before.modified, before.metadata));
+        assert_eq!((after.summary, after.len), (before.summary, before.len));
+    }
+    assert_eq!(store.bucket(&at("x").bucket).await.unwrap().configs["policy"], b"p");
+    assert_eq!(store.parts(&upload("open", 2), None, 10).await.unwrap().parts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_rebuild_names_objects_whose_files_are_gone_and_never_overwrites_a_database() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let (_, store) = both(dir.path());
+        with_bucket(&store).await;
+        put_plain(&store, "whole", b"inline").await;
+        put_plain(&store, "a/lost", &noise(100_000, 1)).await;
+    }
+    assert!(matches!(rebuild(dir.path()), Err(Error::Unavailable(why)) if why.contains("move it away")));
+    std::fs::remove_file(body_files(dir.path()).remove(0)).unwrap();
+    std::fs::rename(dir.path().join("db"), dir.path().join("db.lost")).unwrap();
+    let rebuilt = rebuild(dir.path()).unwrap();
+    assert_eq!((rebuilt.objects, rebuilt.damaged), (2, vec!["contract/a/lost".to_owned()]));
+    let (_, store) = both(dir.path());
+    assert!(matches!(rebuild(dir.path()), Err(Error::Unavailable(why)) if why.contains("in use")));
+    assert_eq!(body_of(&store, "whole").await.unwrap(), b"inline");
+}
+
+#[tokio::test]
+async fn a_lost_or_damaged_journal_is_noticed_at_start() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let (_, store) = both(dir.path());
+        with_bucket(&store).await;
+        put_plain(&store, "a", b"1").await;
+        put_plain(&store, "b", b"2").await;
+    }
+    let journal = dir.path().join("journal");
+    std::fs::rename(&journal, dir.path().join("away")).unwrap();
+    assert!(matches!(open(dir.path()), Err(Error::Corrupt(_))));
+    std::fs::remove_dir_all(&journal).unwrap();
+    std::fs::rename(dir.path().join("away"), &journal).unwrap();
+    assert_eq!(body_of(&both(dir.path()).1, "b").await.unwrap(), b"2");
+}
+
+#[tokio::test]
+async fn checkpoints_under_load_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let (local, store) = both(dir.path());
+        with_bucket(&store).await;
+        for round in 0..5_u8 {
+            let mut writes = tokio::task::JoinSet::new();
+            for n in 0..20_u8 {
+                let store = Arc::clone(&store);
+                writes.spawn(async move { put_plain(&store, &format!("key-{n}"), &[round, n]).await });
+            }
+            let (done, base) = tokio::join!(writes.join_all(), local.checkpoint());
+            assert_eq!(done.len(), 20);
+            base.unwrap();
+        }
+    }
+    std::fs::remove_dir_all(dir.path().join("db")).unwrap();
+    assert_eq!(rebuild(dir.path()).unwrap().objects, 20);
+    let (_, store) = both(dir.path());
+    for n in 0..20_u8 {
+        assert_eq!(body_of(&store, &format!("key-{n}")).await.unwrap(), [4, n]);
+    }
 }
