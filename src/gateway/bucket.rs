@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::identity::{Action, Caller, authorize};
 use crate::sse::{BucketDefault, DefaultEncryption};
-use crate::store::{self, Bucket};
+use crate::store::{self, Bucket, Versioning};
 use crate::types::BucketName;
 
 use super::{Error, Gateway, principal};
@@ -25,6 +25,7 @@ impl Gateway {
             owner: owner.clone(),
             created: self.clock.now(),
             region: region.unwrap_or_else(|| self.region.clone()),
+            versioning: Versioning::Never,
             configs: BTreeMap::new(),
         };
         match self.store.create_bucket(bucket).await {
@@ -52,12 +53,26 @@ impl Gateway {
         self.bucket_for(caller, name, Action::ListBucket).await
     }
 
-    /// That the bucket is there and its versioning may be read. No bucket keeps versions yet, so there is no state to give.
+    /// What the bucket keeps of replaced and deleted objects.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
-    pub async fn bucket_versioning(&self, caller: &Caller, name: &BucketName) -> Result<(), Error> {
-        self.bucket_for(caller, name, Action::GetBucketVersioning).await.map(drop)
+    pub async fn bucket_versioning(&self, caller: &Caller, name: &BucketName) -> Result<Versioning, Error> {
+        self.bucket_for(caller, name, Action::GetBucketVersioning).await.map(|bucket| bucket.versioning)
+    }
+
+    /// Sets it. There is no way back to [`Versioning::Never`].
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn put_bucket_versioning(
+        &self,
+        caller: &Caller,
+        name: &BucketName,
+        versioning: Versioning,
+    ) -> Result<(), Error> {
+        self.bucket_for(caller, name, Action::PutBucketVersioning).await?;
+        Ok(self.store.set_versioning(name, versioning).await?)
     }
 
     /// The caller's buckets, by name; the root user sees all.

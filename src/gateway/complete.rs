@@ -10,6 +10,7 @@ use crate::types::PartNumber;
 
 use super::digest::{combine_crc64, combine_parts, multipart_etag};
 use super::multipart::Uploading;
+use super::opened::shown_version;
 use super::put::aead_of;
 use super::records::{PartRecord, digests_of_multipart};
 use super::{Checksum, ChecksumAlgorithm, CompleteRequest, Error, Gateway, MAX_OBJECT, MIN_PART, NamedPart, Written};
@@ -43,7 +44,7 @@ impl Gateway {
     }
 
     async fn completed(&self, caller: &Caller, request: CompleteRequest) -> Result<Written, Error> {
-        self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
+        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         check_order(&request.parts)?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let precondition = self.precondition(&uploading.at.object, &request.conditions).await?;
@@ -84,12 +85,12 @@ impl Gateway {
             parts: taken.into_iter().map(|part| (part.number, part.tag)).collect(),
             manifest,
             metadata: uploading.stored.metadata,
-            commit: Commit { summary, precondition },
+            commit: Commit { summary, precondition, version: uploading.envelope.version.clone() },
         };
         let stored = self.store.complete(&uploading.at, completion).await?;
         Ok(Written {
             etag: attributes.etag,
-            version: stored.version,
+            version: shown_version(&bucket, &stored.version),
             modified: stored.modified,
             sse: uploading.envelope.status(request.customer_key.as_ref()).without_context(),
             checksum,

@@ -3,11 +3,12 @@
 use crate::identity::{Action, Caller};
 use crate::kms::DataKey;
 use crate::sse::{SseChoice, SseMode};
-use crate::store::{self, Commit, CopyPlan, Metadata, OpenObject, Precondition};
+use crate::store::{self, Bucket, Commit, CopyPlan, Metadata, OpenObject, Precondition};
 use crate::types::ObjectAt;
 
 use super::bucket::default_encryption;
-use super::opened::{Looked, check_customer_key};
+use super::get::read_action;
+use super::opened::{Looked, check_customer_key, shown_version};
 use super::put::{ObjectWrite, check_metadata, customer_of, opaque_etag};
 use super::records::checksums_of;
 use super::transfer::Intake;
@@ -29,6 +30,7 @@ struct Copying {
     headers: ObjectHeaders,
     choice: SseChoice,
     precondition: Precondition,
+    bucket: Bucket,
 }
 
 impl Gateway {
@@ -57,6 +59,7 @@ impl Gateway {
             choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default),
             at: request.at,
             headers,
+            bucket,
         };
         let checksums = self.source_checksums(&source).await?;
         let has_checksum = request.checksum.is_none_or(|wanted| checksums.iter().any(|one| one.algorithm == wanted));
@@ -72,8 +75,12 @@ impl Gateway {
 
     /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
     pub(super) async fn open_source(&self, caller: &Caller, source: &CopySource) -> Result<OpenedSource, Error> {
-        self.bucket_for(caller, &source.at.bucket, Action::GetObject).await?;
-        let (looked, open) = self.open(&source.at, source.version.as_ref()).await?;
+        self.bucket_for(caller, &source.at.bucket, read_action(source.version.as_ref())).await?;
+        let opened = self.open(&source.at, source.version.as_ref()).await;
+        let (looked, open) = opened.map_err(|error| match error {
+            Error::DeleteMarker { named: true, .. } => Error::CopyOfMarker,
+            other => other,
+        })?;
         let customer = source.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
         source.conditions.judge_copy_source(&looked.etag(), looked.object.modified)?;
@@ -113,15 +120,16 @@ impl Gateway {
             commit: Commit {
                 summary: looked.summary.seal(self.keys.attribute_key(), at)?.into(),
                 precondition: copying.precondition.clone(),
+                version: envelope.version.clone(),
             },
         };
         let stored = match self.store.copy(plan).await {
-            Err(store::Error::Changed | store::Error::NoSuchObject) => return Ok(None),
+            Err(store::Error::Changed | store::Error::NoSuchObject | store::Error::DeleteMarker(_)) => return Ok(None),
             copied => copied?,
         };
         Ok(Some(Written {
             etag: envelope.etag.as_ref().unwrap_or(&looked.summary.etag).clone(),
-            version: stored.version,
+            version: shown_version(&copying.bucket, &stored.version),
             modified: stored.modified,
             sse: envelope.status(customer_of(&copying.choice)),
             checksum: checksums.first().cloned(),
@@ -148,6 +156,7 @@ impl Gateway {
             choice: copying.choice,
             digests: DeclaredDigests { compute, ..DeclaredDigests::default() },
             precondition: copying.precondition,
+            bucket: copying.bucket,
         };
         self.write_object(caller, write, body).await
     }

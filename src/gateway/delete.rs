@@ -4,20 +4,39 @@ use crate::identity::{Action, Caller};
 use crate::store::{Deleted, Precondition};
 use crate::types::{ObjectAt, VersionId};
 
-use super::{Error, Gateway};
+use super::{Conditions, Error, Gateway};
 
 impl Gateway {
-    /// Deletes an object. That it was not there is no error. No key is needed, not even a customer's.
+    /// Deletes an object: the version named, for good; otherwise the object, of which a bucket with versions keeps what
+    /// there was. That it was not there is no error, unless a condition says so. No key is needed, not even a customer's.
     ///
     /// # Errors
-    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`]; with conditions [`Error::NoSuchKey`],
+    /// [`Error::PreconditionFailed`] and [`Error::Conflict`].
     pub async fn delete_object(
         &self,
         caller: &Caller,
         at: &ObjectAt,
         version: Option<VersionId>,
+        conditions: &Conditions,
     ) -> Result<Deleted, Error> {
-        self.bucket_for(caller, &at.bucket, Action::DeleteObject).await?;
-        Ok(self.store.delete(at, version.as_ref(), Precondition::None).await?)
+        let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
+        self.bucket_for(caller, &at.bucket, action).await?;
+        let precondition = match conditions.if_match {
+            None => Precondition::None,
+            Some(_) => self.alarm.heed(self.delete_precondition(at, version.as_ref(), conditions).await)?,
+        };
+        Ok(self.store.delete(at, version.as_ref(), precondition).await?)
+    }
+
+    async fn delete_precondition(
+        &self,
+        at: &ObjectAt,
+        version: Option<&VersionId>,
+        conditions: &Conditions,
+    ) -> Result<Precondition, Error> {
+        let looked = self.look(at, version).await?;
+        let only_match = Conditions { if_match: conditions.if_match.clone(), ..Conditions::default() };
+        only_match.judge_write(Some((&looked.object, &looked.etag())))
     }
 }

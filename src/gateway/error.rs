@@ -41,6 +41,17 @@ pub enum Error {
     /// No such version.
     #[error("the version does not exist")]
     NoSuchVersion,
+    /// The version named, or else the current one, is a delete marker.
+    #[error("the object is a delete marker")]
+    DeleteMarker {
+        /// The marker.
+        version: crate::types::VersionId,
+        /// Whether the request named it.
+        named: bool,
+    },
+    /// The version named as the source of a copy is a delete marker.
+    #[error("the source of the copy is a delete marker")]
+    CopyOfMarker,
     /// A part named at completion is missing or its ETag is another.
     #[error("part {0} could not be found, or its ETag did not match")]
     InvalidPart(PartNumber),
@@ -132,6 +143,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::NoSuchBucket => Self::NoSuchBucket,
             store::Error::NoSuchObject => Self::NoSuchKey,
+            store::Error::DeleteMarker(version) => Self::DeleteMarker { version, named: false },
             store::Error::NoSuchUpload => Self::NoSuchUpload,
             store::Error::NoSuchPart(number) => Self::InvalidPart(number),
             store::Error::BucketNotEmpty => Self::BucketNotEmpty,

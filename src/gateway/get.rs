@@ -2,6 +2,7 @@
 
 use crate::identity::{Action, Caller};
 use crate::sse::SseMode;
+use crate::types::VersionId;
 
 use super::opened::{Looked, check_customer_key};
 use super::records::checksums_of;
@@ -20,7 +21,7 @@ impl Gateway {
     }
 
     async fn read_object(&self, caller: &Caller, request: GetRequest) -> Result<Got, Error> {
-        self.bucket_for(caller, &request.at.bucket, Action::GetObject).await?;
+        let bucket = self.bucket_for(caller, &request.at.bucket, read_action(request.version.as_ref())).await?;
         let (looked, open) = self.open(&request.at, request.version.as_ref()).await?;
         check_customer_key(&looked.envelope, request.customer_key.as_ref())?;
         request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
@@ -28,7 +29,7 @@ impl Gateway {
 
         let principal = principal(caller)?;
         let data_key = self.data_key(&principal, &request.at, &looked.envelope, request.customer_key.as_ref()).await?;
-        let mut info = self.info(&looked, request.customer_key.as_ref())?;
+        let mut info = self.info(&bucket, &looked, request.customer_key.as_ref())?;
         if request.checksum_mode && range.is_none() {
             info.checksums = checksums_of(&self.digests(&looked, open.as_ref(), &data_key).await?);
         }
@@ -46,7 +47,7 @@ impl Gateway {
     }
 
     async fn describe_object(&self, caller: &Caller, request: GetRequest) -> Result<ObjectInfo, Error> {
-        self.bucket_for(caller, &request.at.bucket, Action::GetObject).await?;
+        let bucket = self.bucket_for(caller, &request.at.bucket, read_action(request.version.as_ref())).await?;
         let looked = self.look(&request.at, request.version.as_ref()).await?;
         let customer = request.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
@@ -54,7 +55,7 @@ impl Gateway {
             self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
         }
         request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
-        let mut info = self.info(&looked, customer)?;
+        let mut info = self.info(&bucket, &looked, customer)?;
         if request.checksum_mode {
             info.checksums = self.checksums(caller, &request, &looked).await?;
         }
@@ -77,6 +78,11 @@ impl Gateway {
         let data_key = self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
         Ok(checksums_of(&self.digests(looked, open.as_ref(), &data_key).await?))
     }
+}
+
+/// What reading takes: a version named is another right than the current one.
+pub(super) fn read_action(version: Option<&VersionId>) -> Action {
+    if version.is_some() { Action::GetObjectVersion } else { Action::GetObject }
 }
 
 fn range_of(range: Option<RangeSpec>, len: u64) -> Result<Option<(u64, u64)>, Error> {

@@ -1,10 +1,13 @@
 //! Listings of objects and of uploads: plaintext sizes, the ETags that HEAD shows, no KMS call.
 
 use crate::identity::{Action, Caller};
-use crate::store::{ListEntry, ListQuery, UploadEntry, UploadQuery};
-use crate::types::{BucketName, ObjectAt};
+use crate::store::{ListEntry, ListQuery, StoredObject, UploadEntry, UploadQuery, VersionEntry, VersionQuery};
+use crate::types::{BucketName, ObjectAt, ObjectKey};
 
-use super::{Error, Gateway, ListedEntry, ListedObject, ListedUpload, ListedUploadEntry, Listing, UploadListing};
+use super::{
+    Error, Gateway, ListedEntry, ListedObject, ListedUpload, ListedUploadEntry, ListedVersion, Listing, UploadListing,
+    VersionListing,
+};
 
 impl Gateway {
     /// A page of the bucket's objects.
@@ -12,11 +15,10 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`]; [`Error::Integrity`] when an object's record does not verify.
     pub async fn list_objects(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
-        self.alarm.heed(self.list_as(caller, name, query, Action::ListBucket).await)
+        self.alarm.heed(self.list_page(caller, name, query).await)
     }
 
-    /// A page of the versions of the bucket's objects. No bucket keeps versions yet: each object is its own null version,
-    /// and the latest.
+    /// A page of the versions of the bucket's objects, by key, newest first.
     ///
     /// # Errors
     /// As [`Gateway::list_objects`].
@@ -24,39 +26,59 @@ impl Gateway {
         &self,
         caller: &Caller,
         name: &BucketName,
-        query: ListQuery,
-    ) -> Result<Listing, Error> {
-        self.alarm.heed(self.list_as(caller, name, query, Action::ListBucketVersions).await)
+        query: VersionQuery,
+    ) -> Result<VersionListing, Error> {
+        self.alarm.heed(self.list_versions(caller, name, query).await)
     }
 
-    async fn list_as(
-        &self,
-        caller: &Caller,
-        name: &BucketName,
-        query: ListQuery,
-        action: Action,
-    ) -> Result<Listing, Error> {
-        let bucket = self.bucket_for(caller, name, action).await?;
+    async fn list_page(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
+        let bucket = self.bucket_for(caller, name, Action::ListBucket).await?;
         if query.limit == 0 {
             return Ok(Listing { entries: Vec::new(), truncated: false, owner: bucket.owner });
         }
         let page = self.store.list(name, query).await?;
-        let entries = page.entries.into_iter().map(|entry| self.listed(name, entry)).collect::<Result<_, _>>()?;
+        let listed = |entry| match entry {
+            ListEntry::Prefix(prefix) => Ok(ListedEntry::Prefix(prefix)),
+            ListEntry::Object { key, object } => self.listed(name, key, object).map(ListedEntry::Object),
+        };
+        let entries = page.entries.into_iter().map(listed).collect::<Result<_, Error>>()?;
         Ok(Listing { entries, truncated: page.truncated, owner: bucket.owner })
     }
 
-    fn listed(&self, bucket: &BucketName, entry: ListEntry) -> Result<ListedEntry, Error> {
-        let (key, object) = match entry {
-            ListEntry::Prefix(prefix) => return Ok(ListedEntry::Prefix(prefix)),
-            ListEntry::Object { key, object } => (key, object),
+    async fn list_versions(
+        &self,
+        caller: &Caller,
+        name: &BucketName,
+        query: VersionQuery,
+    ) -> Result<VersionListing, Error> {
+        let bucket = self.bucket_for(caller, name, Action::ListBucketVersions).await?;
+        if query.limit == 0 {
+            return Ok(VersionListing { entries: Vec::new(), truncated: false, owner: bucket.owner });
+        }
+        let page = self.store.list_versions(name, query).await?;
+        let listed = |entry| match entry {
+            VersionEntry::Prefix(prefix) => Ok(ListedVersion::Prefix(prefix)),
+            VersionEntry::Marker { key, latest, version, modified } => {
+                Ok(ListedVersion::Marker { key, version, latest, modified })
+            }
+            VersionEntry::Object { key, latest, object } => {
+                let version = object.version.clone();
+                let object = self.listed(name, key, object)?;
+                Ok(ListedVersion::Object { object, version, latest })
+            }
         };
+        let entries = page.entries.into_iter().map(listed).collect::<Result<_, Error>>()?;
+        Ok(VersionListing { entries, truncated: page.truncated, owner: bucket.owner })
+    }
+
+    fn listed(&self, bucket: &BucketName, key: ObjectKey, object: StoredObject) -> Result<ListedObject, Error> {
         let looked = self.verify(&ObjectAt { bucket: bucket.clone(), key: key.clone() }, object)?;
-        Ok(ListedEntry::Object(ListedObject {
+        Ok(ListedObject {
             key,
             etag: looked.etag(),
             size: looked.summary.plain_len.0,
             modified: looked.object.modified,
-        }))
+        })
     }
 
     /// A page of the bucket's uploads in progress.

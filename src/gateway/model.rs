@@ -122,8 +122,8 @@ pub struct PutRequest {
 pub struct Written {
     /// Unquoted, lower-case.
     pub etag: String,
-    /// The version written.
-    pub version: VersionId,
+    /// The version written, where the bucket has versions.
+    pub version: Option<VersionId>,
     /// When.
     pub modified: Timestamp,
     /// How it is encrypted.
@@ -156,8 +156,8 @@ pub struct GetRequest {
 pub struct ObjectInfo {
     /// Unquoted, lower-case.
     pub etag: String,
-    /// The version.
-    pub version: VersionId,
+    /// The version, where the bucket has versions.
+    pub version: Option<VersionId>,
     /// When it was written.
     pub modified: Timestamp,
     /// The whole object's plaintext length.
@@ -399,6 +399,44 @@ pub enum ListedEntry {
 pub struct Listing {
     /// The rows.
     pub entries: Vec<ListedEntry>,
+    /// More follow.
+    pub truncated: bool,
+    /// Who owns the objects.
+    pub owner: UserId,
+}
+
+/// A row of a listing of versions.
+#[derive(Debug, Clone)]
+pub enum ListedVersion {
+    /// A version with a body.
+    Object {
+        /// What an object listing says of it.
+        object: ListedObject,
+        /// Its id.
+        version: VersionId,
+        /// Whether it is the current version.
+        latest: bool,
+    },
+    /// A delete marker.
+    Marker {
+        /// Its key.
+        key: ObjectKey,
+        /// Its id.
+        version: VersionId,
+        /// Whether it is the current version.
+        latest: bool,
+        /// When it was made.
+        modified: Timestamp,
+    },
+    /// A rolled-up prefix.
+    Prefix(String),
+}
+
+/// A page of versions, by key, newest first.
+#[derive(Debug, Clone)]
+pub struct VersionListing {
+    /// The rows.
+    pub entries: Vec<ListedVersion>,
     /// More follow.
     pub truncated: bool,
     /// Who owns the objects.

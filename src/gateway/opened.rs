@@ -9,7 +9,7 @@ use crate::kms::{DataKey, Principal};
 use crate::sse::{
     BodyOpener, CustomerKey, Digests, Envelope, Layout, ObjectKind, PlainOffset, SseMode, Summary, TAIL_GUESS, manifest,
 };
-use crate::store::{CipherOffset, OpenObject, StoredObject};
+use crate::store::{Bucket, CipherOffset, OpenObject, StoredObject, Versioning};
 use crate::types::{ObjectAt, VersionId};
 
 use super::transfer::open_from;
@@ -37,7 +37,7 @@ impl Gateway {
     /// Looks at an object. No KMS call.
     pub(super) async fn look(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Looked, Error> {
         let object = self.store.head(at, version).await.map_err(|error| missing(error, version))?;
-        self.verify(at, object)
+        self.verify_version(at, version, object)
     }
 
     /// Opens an object for reading. No KMS call.
@@ -47,13 +47,25 @@ impl Gateway {
         version: Option<&VersionId>,
     ) -> Result<(Looked, Box<dyn OpenObject>), Error> {
         let open = self.store.open(at, version).await.map_err(|error| missing(error, version))?;
-        let looked = self.verify(at, open.object().clone())?;
+        let looked = self.verify_version(at, version, open.object().clone())?;
         Ok((looked, open))
+    }
+
+    /// Verifies what came for the version that was asked for: a store must not give another one.
+    fn verify_version(&self, at: &ObjectAt, asked: Option<&VersionId>, object: StoredObject) -> Result<Looked, Error> {
+        if asked.is_some_and(|asked| *asked != object.version) {
+            return Err(Error::Integrity(crate::sse::Error::MetadataMac));
+        }
+        self.verify(at, object)
     }
 
     pub(super) fn verify(&self, at: &ObjectAt, object: StoredObject) -> Result<Looked, Error> {
         let envelope = self.keys.verify(at, &object.metadata).map_err(Error::Integrity)?;
         let summary = Summary::open(&object.summary, self.keys.attribute_key(), at).map_err(Error::Integrity)?;
+        // The MAC pins the version: a store cannot serve one under another's id.
+        if !object.version.is_null() && envelope.version.as_ref() != Some(&object.version) {
+            return Err(Error::Integrity(crate::sse::Error::MetadataMac));
+        }
         // The record pins the body: metadata, summary and stored length of two writes cannot be mixed.
         if summary.object != envelope.object || summary.cipher_len != object.len {
             return Err(Error::Integrity(crate::sse::Error::Summary));
@@ -62,10 +74,15 @@ impl Gateway {
         Ok(Looked { object, envelope, summary })
     }
 
-    pub(super) fn info(&self, looked: &Looked, customer: Option<&CustomerKey>) -> Result<ObjectInfo, Error> {
+    pub(super) fn info(
+        &self,
+        bucket: &Bucket,
+        looked: &Looked,
+        customer: Option<&CustomerKey>,
+    ) -> Result<ObjectInfo, Error> {
         Ok(ObjectInfo {
             etag: looked.etag(),
-            version: looked.object.version.clone(),
+            version: shown_version(bucket, &looked.object.version),
             modified: looked.object.modified,
             size: looked.summary.plain_len.0,
             headers: looked.headers(),
@@ -176,10 +193,16 @@ pub(super) fn check_customer_key(envelope: &Envelope, customer: Option<&Customer
     }
 }
 
+/// The version as answers name it: not at all in a bucket that never kept versions.
+pub(super) fn shown_version(bucket: &Bucket, version: &VersionId) -> Option<VersionId> {
+    (bucket.versioning != Versioning::Never).then(|| version.clone())
+}
+
 /// Naming a version that is not there is another error than naming a key that is not there.
-fn missing(error: crate::store::Error, version: Option<&VersionId>) -> Error {
+fn missing(error: crate::store::Error, asked: Option<&VersionId>) -> Error {
     match Error::from(error) {
-        Error::NoSuchKey if version.is_some() => Error::NoSuchVersion,
+        Error::NoSuchKey if asked.is_some() => Error::NoSuchVersion,
+        Error::DeleteMarker { version, .. } => Error::DeleteMarker { version, named: asked.is_some() },
         other => other,
     }
 }

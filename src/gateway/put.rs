@@ -7,11 +7,12 @@ use crate::sse::{
     Aead, Attributes, CustomerKey, Layout, ObjectKind, PartSealer, SegmentSize, SseChoice, SseMode, Summary, manifest,
     sealed_part_len,
 };
-use crate::store::{CipherOffset, Commit, Metadata, Precondition};
+use crate::store::{Bucket, CipherOffset, Commit, Metadata, Precondition};
 use crate::types::{ObjectAt, PartNumber};
 
 use super::bucket::default_encryption;
 use super::digest::{Computed, Digester};
+use super::opened::shown_version;
 use super::records::digests_of;
 use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
@@ -34,6 +35,8 @@ pub(super) struct ObjectWrite {
     pub(super) choice: SseChoice,
     pub(super) digests: DeclaredDigests,
     pub(super) precondition: Precondition,
+    /// The bucket, as it was when the caller's right was judged.
+    pub(super) bucket: Bucket,
 }
 
 impl Gateway {
@@ -50,6 +53,7 @@ impl Gateway {
             headers: request.headers,
             digests: request.digests,
             precondition,
+            bucket,
         };
         self.write_object(caller, write, request.body.into()).await
     }
@@ -64,7 +68,7 @@ impl Gateway {
             check_size(body.len)?;
         }
         check_metadata(&write.headers)?;
-        let ObjectWrite { at, headers, choice, digests, precondition } = write;
+        let ObjectWrite { at, headers, choice, digests, precondition, bucket } = write;
         let (envelope, data_key) = self.keys.create(&principal(caller)?, &choice, &at).await?;
         let mut metadata = Metadata { system: headers.system, user: headers.user, ..Metadata::default() };
         self.keys.bind(&at, &mut metadata, &envelope)?;
@@ -92,10 +96,10 @@ impl Gateway {
         rest.extend_from_slice(&manifest);
         sink.take(rest.freeze()).await?;
         let summary = self.summary_of(&at, &attributes, aead, manifest.len())?;
-        let stored = sink.commit_object(Commit { summary, precondition }).await?;
+        let stored = sink.commit_object(Commit { summary, precondition, version: envelope.version.clone() }).await?;
         Ok(Written {
             etag,
-            version: stored.version,
+            version: shown_version(&bucket, &stored.version),
             modified: stored.modified,
             sse: envelope.status(customer_of(&choice)),
             checksum: digests.into_checksum(),
@@ -126,7 +130,7 @@ impl Gateway {
         }
         match self.look(at, None).await {
             Ok(looked) => conditions.judge_write(Some((&looked.object, &looked.etag()))),
-            Err(Error::NoSuchKey) => conditions.judge_write(None),
+            Err(Error::NoSuchKey | Error::DeleteMarker { .. }) => conditions.judge_write(None),
             Err(other) => Err(other),
         }
     }

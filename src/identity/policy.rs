@@ -62,6 +62,8 @@ actions! {
     ListMultipartUploadParts = "s3:ListMultipartUploadParts",
     /// Change a CMK: its state, its aliases, its description.
     ManageKey = "kms:PutKeyPolicy",
+    /// Set whether a bucket keeps versions.
+    PutBucketVersioning = "s3:PutBucketVersioning",
     /// Set or remove a bucket's default encryption.
     PutEncryptionConfiguration = "s3:PutEncryptionConfiguration",
     /// Write an object, and every step of a multipart upload that writes.

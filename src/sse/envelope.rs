@@ -10,6 +10,7 @@
 //! | `ctx` | the caller's encryption context, sealed, base64 (`aws:kms` with a context only) |
 //! | `com` | the commitment to the data key, base64 |
 //! | `id` | the object id, base64 |
+//! | `ver` | the version id that the write was made with |
 //! | `etag` | the ETag that clients see, where it is not the manifest's |
 //! | `mac` | the metadata MAC, base64 |
 
@@ -19,6 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::kms::{AttributeKey, EncryptionContext, KeyArn, WrappedKey};
+use crate::types::VersionId;
 
 use super::record::{open_record, seal_record};
 use super::wire::Reader;
@@ -40,6 +42,7 @@ const CONTEXT: &str = "ctx";
 const COMMITMENT: &str = "com";
 const OBJECT: &str = "id";
 const ETAG: &str = "etag";
+const WRITE: &str = "ver";
 
 const CONTEXT_PURPOSE: &str = "context";
 
@@ -81,6 +84,8 @@ pub struct Envelope {
     pub commitment: Commitment,
     /// The object id, which body and summary have too.
     pub object: ObjectId,
+    /// The version id that the write was made with. A store that keeps versions serves it under this one and no other.
+    pub version: Option<VersionId>,
     /// The ETag that clients see, where it is not the manifest's: after a copy that changed the mode but not the body.
     pub etag: Option<String>,
 }
@@ -143,6 +148,9 @@ impl Envelope {
                 set(CONTEXT, STANDARD.encode(sealed));
             }
         }
+        if let Some(version) = &self.version {
+            set(WRITE, version.as_str().to_owned());
+        }
         if let Some(etag) = &self.etag {
             set(ETAG, etag.clone());
         }
@@ -154,7 +162,7 @@ impl Envelope {
 
     /// Reads fields whose MAC has been verified.
     pub(super) fn from_fields(fields: &BTreeMap<String, String>, attribute_key: &AttributeKey) -> Result<Self, Error> {
-        const KNOWN: [&str; 9] = [VERSION, MODE, KEY, WRAPPED, CONTEXT, COMMITMENT, OBJECT, ETAG, MAC];
+        const KNOWN: [&str; 10] = [VERSION, MODE, KEY, WRAPPED, CONTEXT, COMMITMENT, OBJECT, WRITE, ETAG, MAC];
         if fields.keys().any(|name| !KNOWN.contains(&name.as_str())) {
             return Err(Error::Unsupported("envelope field"));
         }
@@ -180,7 +188,9 @@ impl Envelope {
         if etag.as_ref().is_some_and(|etag| etag.len() > MAX_ETAG_LEN) {
             return Err(Error::Malformed("an ETag of more than 64 bytes"));
         }
-        Ok(Self { wrap, commitment, object, etag })
+        let version = text(WRITE).map(str::parse).transpose();
+        let version = version.map_err(|_| Error::Malformed("a version id"))?;
+        Ok(Self { wrap, commitment, object, version, etag })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::kms::{
     AttributeKey, DataKey, EncryptionContext, KeyArn, KeyRef, KeyService, Principal, ServiceKey, WrappedKey,
 };
 use crate::store::Metadata;
-use crate::types::{ObjectAt, random};
+use crate::types::{ObjectAt, VersionId, random};
 
 use super::envelope::{MAC, VERSION, VERSION_1, check_budget};
 use super::wire::{place, put_long};
@@ -75,7 +75,8 @@ impl Keyring {
             }
         };
         let commitment = Commitment::of(&data_key);
-        let envelope = Envelope { wrap, commitment, object: ObjectId::random()?, etag: None };
+        let envelope =
+            Envelope { wrap, commitment, object: ObjectId::random()?, version: Some(fresh_version()?), etag: None };
         check_budget(&envelope.fields(&self.attribute)?)?;
         Ok((envelope, data_key))
     }
@@ -135,7 +136,13 @@ impl Keyring {
             }
             SseChoice::S3 | SseChoice::Customer(_) | SseChoice::None => self.wrap_locally(data_key, choice, to)?,
         };
-        let envelope = Envelope { wrap, commitment: old.commitment, object: old.object, etag: old.etag.clone() };
+        let envelope = Envelope {
+            wrap,
+            commitment: old.commitment,
+            object: old.object,
+            version: Some(fresh_version()?),
+            etag: old.etag.clone(),
+        };
         check_budget(&envelope.fields(&self.attribute)?)?;
         Ok(envelope)
     }
@@ -203,6 +210,11 @@ impl Keyring {
         let wrapped = self.service.wrap(data_key, &context)?;
         Ok(if matches!(choice, SseChoice::None) { Wrap::None { wrapped } } else { Wrap::S3 { wrapped } })
     }
+}
+
+/// A version id for a new write.
+fn fresh_version() -> Result<VersionId, Error> {
+    Ok(VersionId::from_bits(random()?))
 }
 
 fn put_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a String, &'a String)> + Clone) {

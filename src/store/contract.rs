@@ -6,6 +6,7 @@ pub(crate) mod listing;
 pub(crate) mod objects;
 pub(crate) mod races;
 pub(crate) mod uploads;
+pub(crate) mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use futures::TryStreamExt;
 
 use crate::store::{
     Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject, StoredTag,
+    Versioning,
 };
 use crate::types::{BucketName, ObjectAt, Timestamp, UserId};
 
@@ -59,6 +61,15 @@ macro_rules! suite {
                 an_upload_belongs_to_its_object, a_refused_completion_leaves_the_upload,
                 a_completed_body_can_be_copied, many_parts_and_an_empty_one,
             }
+            versions {
+                a_bucket_starts_without_versions_and_never_comes_back_to_that,
+                every_write_is_a_version_under_the_id_that_was_given,
+                a_delete_hides_and_deleting_the_marker_shows_again, a_suspended_bucket_replaces_the_null_version_only,
+                conditions_see_a_marker_as_nothing, a_version_can_be_copied_and_the_copy_outlives_it,
+                metadata_changes_in_place_and_only_once_per_look,
+                versions_are_listed_by_key_then_newest_first_and_in_pages, histories_agree_with_the_model,
+                readers_of_a_version_find_it_while_others_come_and_go,
+            }
             races {
                 one_of_many_conditional_creators_wins, one_of_many_conditional_replacers_wins,
                 readers_see_whole_versions, a_bucket_never_vanishes_under_an_object,
@@ -82,6 +93,7 @@ pub(crate) fn bucket(name: &str) -> Bucket {
         owner: UserId::new("alice"),
         created: Timestamp(17),
         region: "here".to_owned(),
+        versioning: Versioning::Never,
         configs: BTreeMap::new(),
     }
 }

@@ -31,6 +31,9 @@ pub enum Error {
     /// No such object (or no such version of it).
     #[error("no such object")]
     NoSuchObject,
+    /// The version (the current one, when none was named) is a delete marker.
+    #[error("the version is a delete marker")]
+    DeleteMarker(VersionId),
     /// No such upload: never made, aborted or completed.
     #[error("no such upload")]
     NoSuchUpload,
@@ -134,7 +137,7 @@ pub enum Precondition {
     /// Nothing.
     #[default]
     None,
-    /// There is no (current) object at the key.
+    /// There is no (current) object at the key; a delete marker is none.
     Absent,
     /// The current object is this one.
     Is(StoredTag),
@@ -147,6 +150,8 @@ pub struct Commit {
     pub summary: Bytes,
     /// What must hold.
     pub precondition: Precondition,
+    /// The version's id, where the bucket keeps versions; `None`: the store chooses. Never given twice.
+    pub version: Option<VersionId>,
 }
 
 /// A body on its way into the store. Dropping it without `commit` leaves nothing behind that a reader could see.
@@ -182,6 +187,18 @@ pub trait PartWriter: Send {
     async fn commit(self: Box<Self>, record: Bytes) -> Result<StoredPart, Error>;
 }
 
+/// What a bucket keeps of objects that are replaced or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Versioning {
+    /// Nothing: each object is its own `null` version. What a bucket starts with, and never comes back to.
+    #[default]
+    Never,
+    /// Every write is a version with an id of its own; a delete adds a marker.
+    Enabled,
+    /// What was kept stays; a write or a delete replaces the `null` version only.
+    Suspended,
+}
+
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
@@ -193,7 +210,9 @@ pub struct Bucket {
     pub created: Timestamp,
     /// The region that the creation named, or the gateway's.
     pub region: String,
-    /// Configurations by kind (`encryption`, later `versioning`, `policy` …), opaque to the store.
+    /// What becomes of the versions of its objects.
+    pub versioning: Versioning,
+    /// Configurations by kind (`encryption`, `policy` …), opaque to the store.
     pub configs: BTreeMap<String, Vec<u8>>,
 }
 
@@ -230,6 +249,55 @@ pub struct ListPage {
     /// The rows.
     pub entries: Vec<ListEntry>,
     /// Whether there is more after the last row.
+    pub truncated: bool,
+}
+
+/// Which page of the versions is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct VersionQuery {
+    /// Only keys that start with this.
+    pub prefix: String,
+    /// Roll keys up to the first occurrence of this after the prefix.
+    pub delimiter: Option<String>,
+    /// Only versions after all of this key, or, with a version, after that version of the key.
+    pub after: Option<(String, Option<VersionId>)>,
+    /// At most this many rows.
+    pub limit: usize,
+}
+
+/// A row of the versions: ordered by key, newest first.
+#[derive(Debug, Clone)]
+pub enum VersionEntry {
+    /// A version with a body.
+    Object {
+        /// Its key.
+        key: ObjectKey,
+        /// Whether it is the current version.
+        latest: bool,
+        /// The object.
+        object: StoredObject,
+    },
+    /// A delete marker.
+    Marker {
+        /// Its key.
+        key: ObjectKey,
+        /// Whether it is the current version.
+        latest: bool,
+        /// Its id.
+        version: VersionId,
+        /// When it was made.
+        modified: Timestamp,
+    },
+    /// A rolled-up prefix.
+    Prefix(String),
+}
+
+/// A page of versions.
+#[derive(Debug, Clone, Default)]
+pub struct VersionPage {
+    /// The rows.
+    pub entries: Vec<VersionEntry>,
+    /// Whether there is more.
     pub truncated: bool,
 }
 
@@ -339,12 +407,30 @@ pub struct CopyPlan {
 }
 
 /// What a delete did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
-    /// The object is gone.
-    Gone,
+    /// The object, or the version named, is gone.
+    Gone {
+        /// What is gone was a delete marker.
+        marker: bool,
+    },
     /// There was none.
     Absent,
+    /// A delete marker is the current version now, with this id.
+    Marked(VersionId),
+}
+
+/// New metadata for a version whose body, ETag and date stay.
+#[derive(Debug, Clone)]
+pub struct NewMetadata {
+    /// The version; the current one when not named.
+    pub version: Option<VersionId>,
+    /// The write that was looked at; refused with [`Error::Changed`] when it is no longer this one.
+    pub was: StoredTag,
+    /// The metadata.
+    pub metadata: Metadata,
+    /// The sealed summary.
+    pub summary: Bytes,
 }
 
 /// A store of ciphertext objects. All changes are durable and atomic when a method returns `Ok`.
@@ -376,6 +462,12 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// [`Error::NoSuchBucket`].
     async fn set_bucket_config(&self, name: &BucketName, kind: &str, value: Option<Vec<u8>>) -> Result<(), Error>;
 
+    /// Sets what the bucket keeps of replaced objects. There is no way back to [`Versioning::Never`].
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`].
+    async fn set_versioning(&self, name: &BucketName, versioning: Versioning) -> Result<(), Error>;
+
     /// Starts a write. The metadata goes first; the body follows through the writer.
     ///
     /// # Errors
@@ -384,14 +476,16 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// Looks at an object (its current version, or the one named).
     ///
     /// # Errors
-    /// [`Error::NoSuchBucket`], [`Error::NoSuchObject`].
+    /// [`Error::NoSuchBucket`], [`Error::NoSuchObject`], [`Error::DeleteMarker`].
     async fn head(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<StoredObject, Error>;
     /// Opens an object for reading.
     ///
     /// # Errors
     /// As [`ObjectStore::head`].
     async fn open(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error>;
-    /// Deletes an object. Deleting what is not there is no error.
+    /// Deletes an object: the version named, for good; otherwise the object, of which a bucket with versions keeps what
+    /// there was behind a delete marker. Deleting what is not there is no error. The precondition is about the version
+    /// named, or the current one.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::PreconditionFailed`].
@@ -406,6 +500,16 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchObject`], [`Error::Changed`], [`Error::PreconditionFailed`].
     async fn copy(&self, plan: CopyPlan) -> Result<StoredObject, Error>;
+    /// Replaces the metadata of a version. It gets a new tag.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::head`]; [`Error::Changed`].
+    async fn set_metadata(&self, at: &ObjectAt, new: NewMetadata) -> Result<StoredObject, Error>;
+    /// A page of all versions.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`].
+    async fn list_versions(&self, bucket: &BucketName, query: VersionQuery) -> Result<VersionPage, Error>;
     /// A page of the current objects.
     ///
     /// # Errors

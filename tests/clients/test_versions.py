@@ -20,12 +20,10 @@ def refused(call, **arguments):
     return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
 
 
-def test_a_bucket_never_versioned_has_no_versioning_state_and_takes_none(s3, bucket):
+def test_a_bucket_never_versioned_has_no_versioning_state(s3, bucket):
     answer = s3.get_bucket_versioning(Bucket=bucket)
     assert "Status" not in answer and "MFADelete" not in answer
     assert refused(s3.get_bucket_versioning, Bucket="no-such-bucket") == (404, "NoSuchBucket")
-    enable = {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}}
-    assert refused(s3.put_bucket_versioning, **enable) == (501, "NotImplemented")
 
 
 def test_every_object_is_its_own_latest_null_version(s3, filled):

@@ -148,6 +148,7 @@ delegate! {
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output;
     list_parts: ListPartsInput -> ListPartsOutput;
     put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput;
+    put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput;
     put_object: PutObjectInput -> PutObjectOutput;
     upload_part: UploadPartInput -> UploadPartOutput;
     upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use s3s::{S3Error, S3ErrorCode};
 
 use crate::gateway::{BodyError, Error};
+use crate::types::VersionId;
 use crate::{kms, sse, store};
 
 use super::conditions::http_date;
@@ -132,6 +133,10 @@ pub fn face(error: &Error) -> Face {
             "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or \
              completed.",
         ),
+        Error::DeleteMarker { version, named } => delete_marker(version, *named),
+        Error::CopyOfMarker => Face::invalid_request(
+            "The source of a copy request may not specifically refer to a delete marker by version id.",
+        ),
         Error::NoSuchVersion => Face::new(S::NOT_FOUND, "NoSuchVersion", "The specified version does not exist."),
         Error::InvalidPart(number) => Face::bad(
             "InvalidPart",
@@ -199,6 +204,25 @@ pub fn face(error: &Error) -> Face {
         Error::Store(error) => store_face(error),
         Error::Random(_) => Face::internal(),
     }
+}
+
+/// A delete marker has no body: to who names it, it has no such method; to who does not, the object is gone.
+fn delete_marker(version: &VersionId, named: bool) -> Face {
+    let mut face = if named {
+        Face::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "MethodNotAllowed",
+            "The specified method is not allowed against this resource.",
+        )
+    } else {
+        face(&Error::NoSuchKey)
+    };
+    face.headers.push((HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true")));
+    face.headers.extend(text_header(HeaderName::from_static("x-amz-version-id"), version.as_str().to_owned()));
+    if named {
+        face.headers.push((header::ALLOW, HeaderValue::from_static("DELETE")));
+    }
+    face
 }
 
 /// The S3 face of a body that failed on its way in.
@@ -321,6 +345,7 @@ fn store_face(error: &store::Error) -> Face {
     match error {
         store::Error::NoSuchBucket => face(&Error::NoSuchBucket),
         store::Error::NoSuchObject => face(&Error::NoSuchKey),
+        store::Error::DeleteMarker(version) => delete_marker(version, false),
         store::Error::NoSuchUpload => face(&Error::NoSuchUpload),
         store::Error::NoSuchPart(number) => face(&Error::InvalidPart(*number)),
         store::Error::BucketExists { .. } => face(&Error::BucketAlreadyExists),

@@ -189,7 +189,7 @@ impl Serve<dto::CompleteMultipartUploadInput> for Adapter {
         let parts = u32::try_from(request.parts.len()).ok();
         let written = self.gateway.complete_upload(call.caller(), request).await.map_err(failed)?;
         let mut headers = part_headers(&written.sse);
-        versioned(&written.version, &mut headers);
+        versioned(written.version.as_ref(), &mut headers);
         let sums = digests::Fields::of(written.checksum.as_ref(), parts);
         let output = dto::CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", input.bucket, input.key)),

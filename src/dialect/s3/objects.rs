@@ -9,10 +9,11 @@ use s3s::dto::{self, ETag};
 use s3s::{S3Response, S3Result};
 
 use crate::gateway::{
-    CopyRequest, CopySource, Error, GetRequest, MetadataDirective, ObjectHeaders, ObjectInfo, PutRequest, RangeSpec,
-    Written,
+    Conditions, CopyRequest, CopySource, Error, EtagMatch, GetRequest, MetadataDirective, ObjectHeaders, ObjectInfo,
+    PutRequest, RangeSpec, Written,
 };
 use crate::sse::SseStatus;
+use crate::store::Deleted;
 use crate::types::{BucketName, VersionId};
 
 use super::adapter::{
@@ -65,9 +66,9 @@ pub(super) fn quoted(etag: &str, out: &mut HeaderMap) {
     }
 }
 
-/// Names the version written or read; an object in a bucket without versioning has none to show.
-pub(super) fn versioned(version: &VersionId, out: &mut HeaderMap) {
-    if !version.is_null()
+/// Names the version written or read; an object in a bucket that never had versions has none to show.
+pub(super) fn versioned(version: Option<&VersionId>, out: &mut HeaderMap) {
+    if let Some(version) = version
         && let Ok(value) = HeaderValue::try_from(version.as_str())
     {
         out.insert(VERSION_ID, value);
@@ -89,7 +90,7 @@ fn describe(info: &ObjectInfo, part: Option<(u64, u64)>) -> HeaderMap {
         }
     }
     quoted(&info.etag, &mut out);
-    versioned(&info.version, &mut out);
+    versioned(info.version.as_ref(), &mut out);
     out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Ok(value) = HeaderValue::try_from(http_date(info.modified)) {
         out.insert(header::LAST_MODIFIED, value);
@@ -176,7 +177,7 @@ macro_rules! overrides {
 fn written_headers(written: &Written) -> HeaderMap {
     let mut out = HeaderMap::new();
     sse_request::describe(&written.sse, &mut out);
-    versioned(&written.version, &mut out);
+    versioned(written.version.as_ref(), &mut out);
     out
 }
 
@@ -276,8 +277,19 @@ impl Serve<dto::DeleteObjectInput> for Adapter {
         let at = object(&input.bucket, &input.key)?;
         let version = version(input.version_id.as_deref())?;
         self.check_owner(&call, &at.bucket, EXPECTED_OWNER).await?;
-        self.gateway.delete_object(call.caller(), &at, version).await.map_err(failed)?;
-        Ok(S3Response::new(dto::DeleteObjectOutput { version_id: input.version_id, ..Default::default() }))
+        let conditions = Conditions { if_none_match: None, ..conditions(&call.headers) };
+        let deleted = self.gateway.delete_object(call.caller(), &at, version, &conditions).await.map_err(failed)?;
+        let (version_id, marker) = outcome_of(deleted, input.version_id);
+        Ok(S3Response::new(dto::DeleteObjectOutput { delete_marker: marker, version_id, ..Default::default() }))
+    }
+}
+
+/// What a delete says of versions: an id, and whether a delete marker was made or removed.
+fn outcome_of(deleted: Deleted, named: Option<String>) -> (Option<String>, Option<bool>) {
+    match deleted {
+        Deleted::Marked(version) => (Some(version.as_str().to_owned()), Some(true)),
+        Deleted::Gone { marker } => (named, marker.then_some(true)),
+        Deleted::Absent => (named, None),
     }
 }
 
@@ -325,17 +337,29 @@ impl Adapter {
         named: dto::ObjectIdentifier,
     ) -> Result<dto::DeletedObject, (dto::ObjectIdentifier, Face)> {
         let outcome = async {
-            if named.e_tag.is_some() || named.last_modified_time.is_some() || named.size.is_some() {
-                return Err(Face::not_implemented("A condition on a delete"));
+            if named.last_modified_time.is_some() || named.size.is_some() {
+                return Err(Face::not_implemented("A condition on a delete other than an entity tag"));
             }
+            let if_match = named.e_tag.as_ref().map(|etag| match etag.value() {
+                "*" => EtagMatch::Any,
+                etag => EtagMatch::OneOf(vec![etag.trim_matches('"').to_owned()]),
+            });
+            let conditions = Conditions { if_match, ..Conditions::default() };
             let at = object(bucket.as_str(), &named.key)?;
             let version = version(named.version_id.as_deref().filter(|text| !text.is_empty()))?;
-            self.gateway.delete_object(call.caller(), &at, version).await.map_err(|error| face(&error))
+            self.gateway.delete_object(call.caller(), &at, version, &conditions).await.map_err(|error| face(&error))
         }
         .await;
         match outcome {
-            Ok(_) => {
-                Ok(dto::DeletedObject { key: Some(named.key), version_id: named.version_id, ..Default::default() })
+            Ok(deleted) => {
+                let (id, marker) = outcome_of(deleted, named.version_id.clone());
+                // Here the marker has a field of its own, beside the version that the request named.
+                Ok(dto::DeletedObject {
+                    key: Some(named.key),
+                    version_id: named.version_id,
+                    delete_marker: marker,
+                    delete_marker_version_id: id.filter(|_| marker.is_some()),
+                })
             }
             Err(face) => Err((named, face)),
         }
@@ -398,7 +422,7 @@ mod tests {
     fn info() -> ObjectInfo {
         ObjectInfo {
             etag: "e1".into(),
-            version: VersionId::null(),
+            version: None,
             modified: Timestamp(784_111_777_123),
             size: 10,
             headers: ObjectHeaders {

@@ -63,9 +63,13 @@ pub(super) fn headers(operation: Operation, headers: &HeaderMap) -> Result<(), F
             "x-amz-tagging-directive" if !matches!(text, "COPY" | "REPLACE") => {
                 return Err(Face::invalid_argument("Unknown tagging directive."));
             }
-            "if-match" | "if-none-match" | "if-unmodified-since"
+            "if-none-match" | "if-unmodified-since"
                 if matches!(operation, Operation::DeleteObject | Operation::DeleteObjects) =>
             {
+                return Err(Face::not_implemented(format_args!("{name} on a delete")));
+            }
+            // Each object of a DeleteObjects has its own.
+            "if-match" if operation == Operation::DeleteObjects => {
                 return Err(Face::not_implemented(format_args!("{name} on a delete")));
             }
             _ => {}
@@ -123,7 +127,9 @@ mod tests {
             assert_eq!(check(put, name, value), refused, "{name}");
         }
         assert_eq!(check(put, "x-amz-storage-class", "GLACIER"), Err((400, "InvalidStorageClass")));
-        assert_eq!(check(Operation::DeleteObject, "if-match", "\"e\""), refused);
+        assert_eq!(check(Operation::DeleteObject, "if-none-match", "*"), refused);
+        assert_eq!(check(Operation::DeleteObjects, "if-match", "\"e\""), refused);
+        assert_eq!(check(Operation::DeleteObject, "if-match", "\"e\""), Ok(()));
     }
 
     #[test]

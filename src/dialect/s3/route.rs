@@ -52,6 +52,8 @@ pub enum Operation {
     ListParts,
     /// PutBucketEncryption.
     PutBucketEncryption,
+    /// PutBucketVersioning.
+    PutBucketVersioning,
     /// PutObject.
     PutObject,
     /// UploadPart.
@@ -198,6 +200,7 @@ impl Operation {
             ("POST", ["delete"]) => Self::DeleteObjects,
             ("PUT", []) => Self::CreateBucket,
             ("PUT", ["encryption"]) => Self::PutBucketEncryption,
+            ("PUT", ["versioning"]) => Self::PutBucketVersioning,
             ("DELETE", []) => Self::DeleteBucket,
             ("DELETE", ["encryption"]) => Self::DeleteBucketEncryption,
             _ => return None,
@@ -243,7 +246,8 @@ impl Operation {
             | Self::ListMultipartUploads
             | Self::ListObjectVersions
             | Self::ListObjects
-            | Self::PutBucketEncryption => Accepts::Nothing,
+            | Self::PutBucketEncryption
+            | Self::PutBucketVersioning => Accepts::Nothing,
         }
     }
 
@@ -251,9 +255,11 @@ impl Operation {
     pub(super) fn body(self) -> BodyKind {
         match self {
             Self::PutObject | Self::UploadPart => BodyKind::Stream,
-            Self::CompleteMultipartUpload | Self::CreateBucket | Self::DeleteObjects | Self::PutBucketEncryption => {
-                BodyKind::Xml
-            }
+            Self::CompleteMultipartUpload
+            | Self::CreateBucket
+            | Self::DeleteObjects
+            | Self::PutBucketEncryption
+            | Self::PutBucketVersioning => BodyKind::Xml,
             Self::AbortMultipartUpload
             | Self::CopyObject
             | Self::CreateMultipartUpload
@@ -295,6 +301,7 @@ mod tests {
             ("GET", Bucket, "location", Operation::GetBucketLocation),
             ("GET", Bucket, "uploads=&prefix=a", Operation::ListMultipartUploads),
             ("GET", Bucket, "versioning", Operation::GetBucketVersioning),
+            ("PUT", Bucket, "versioning", Operation::PutBucketVersioning),
             ("GET", Bucket, "versions&prefix=a", Operation::ListObjectVersions),
             ("GET", Bucket, "encryption", Operation::GetBucketEncryption),
             ("PUT", Bucket, "encryption", Operation::PutBucketEncryption),
@@ -348,7 +355,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(resolve("PUT", Target::Bucket, "versioning"), Err("NotImplemented"));
+        assert_eq!(resolve("DELETE", Target::Bucket, "versioning"), Err("NotImplemented"));
         // Encoded names, and one sub-resource hidden behind another.
         assert_eq!(resolve("GET", Target::Object, "%61cl"), Err("NotImplemented"));
         assert_eq!(resolve("GET", Target::Object, "uploadId=x&acl"), Err("NotImplemented"));

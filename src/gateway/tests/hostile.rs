@@ -13,8 +13,8 @@ use futures::TryStreamExt as _;
 use crate::store::local::LocalStore;
 use crate::store::{
     Bucket, CipherOffset, CipherStream, Commit, Completion, CopyPlan, Deleted, Error, ListEntry, ListPage, ListQuery,
-    Metadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredPart,
-    StoredUpload, UploadAt, UploadPage, UploadQuery,
+    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject,
+    StoredPart, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
 };
 use crate::types::{BucketName, ObjectAt, PartNumber, UploadId, VersionId};
 
@@ -192,6 +192,25 @@ impl ObjectStore for Hostile {
 
     async fn set_bucket_config(&self, name: &BucketName, kind: &str, value: Option<Vec<u8>>) -> Result<(), Error> {
         self.inner.set_bucket_config(name, kind, value).await
+    }
+
+    async fn set_versioning(&self, name: &BucketName, versioning: Versioning) -> Result<(), Error> {
+        self.inner.set_versioning(name, versioning).await
+    }
+
+    async fn set_metadata(&self, at: &ObjectAt, new: NewMetadata) -> Result<StoredObject, Error> {
+        self.inner.set_metadata(at, new).await
+    }
+
+    async fn list_versions(&self, bucket: &BucketName, query: VersionQuery) -> Result<VersionPage, Error> {
+        let mut page = self.inner.list_versions(bucket, query).await?;
+        for entry in &mut page.entries {
+            if let VersionEntry::Object { key, object, .. } = entry {
+                let at = ObjectAt { bucket: bucket.clone(), key: key.clone() };
+                *object = self.told(&at, Some(&object.version)).await?.object;
+            }
+        }
+        Ok(page)
     }
 
     async fn put(&self, at: &ObjectAt, metadata: Metadata) -> Result<Box<dyn ObjectWriter>, Error> {

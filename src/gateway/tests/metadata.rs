@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::hostile::Kept;
 use super::support::*;
-use crate::gateway::{Error, ObjectHeaders, PutRequest};
+use futures::TryStreamExt as _;
+
+use crate::gateway::{Error, GetRequest, ObjectHeaders, PutRequest};
 use crate::sse::SseRequest;
-use crate::types::ObjectAt;
+use crate::store::Versioning;
+use crate::types::{ObjectAt, VersionId};
 
 type Edit = Box<dyn Fn(&mut Kept) + Send + Sync>;
 
@@ -146,6 +149,46 @@ async fn objects_bodies_metadata_and_manifests_swapped_between_places_are_found_
             });
             house.assert_whole_read_fails(&object, &plain, name).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn two_versions_of_an_object_cannot_stand_for_each_other() {
+    let house = House::new().await;
+    let object = at("one", "mine");
+    house.gateway.put_bucket_versioning(&house.caller, &object.bucket, Versioning::Enabled).await.unwrap();
+    let plain = [pattern(100), vec![7; 100]];
+    house.put(&object, &plain[0]).await;
+    let old = house.store.kept(&object).await;
+    house.put(&object, &plain[1]).await;
+    let new = house.store.kept(&object).await;
+    let read = |version: &VersionId| {
+        let request = GetRequest { version: Some(version.clone()), ..get(&object) };
+        house.gateway.get_object(&house.caller, request)
+    };
+    assert!(read(&old.object.version).await.is_ok() && read(&new.object.version).await.is_ok());
+    let (metadata, summary, body, whole) = (old.clone(), old.clone(), old.clone(), old.clone());
+    let (renamed, label) = (old.clone(), new.object.version.clone());
+    let swaps: Vec<(&str, Box<dyn Fn(&mut Kept) + Send + Sync>)> = vec![
+        ("metadata", Box::new(move |kept| kept.object.metadata = metadata.object.metadata.clone())),
+        ("summary", Box::new(move |kept| kept.object.summary = summary.object.summary.clone())),
+        ("body", Box::new(move |kept| kept.set_body(body.body.clone()))),
+        ("whole", Box::new(move |kept| *kept = whole.clone())),
+        (
+            "whole, under the other's id",
+            Box::new(move |kept| {
+                *kept = renamed.clone();
+                kept.object.version = label.clone();
+            }),
+        ),
+    ];
+    for (what, swap) in swaps {
+        house.store.edit_objects(move |_, kept| swap(kept));
+        let failed = match read(&new.object.version).await {
+            Err(error) => error,
+            Ok(got) => got.body.try_collect::<Vec<_>>().await.expect_err(what),
+        };
+        assert!(matches!(failed, Error::Integrity(_)), "{what}: {failed:?}");
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) async fn metadata_and_summary_come_back(store: Store) {
     with_bucket(&store).await;
     let mut writer = store.put(&at("a"), metadata("blue")).await.unwrap();
     writer.write(Bytes::from_static(b"body")).await.unwrap();
-    let commit = Commit { summary: Bytes::from_static(b"sealed"), precondition: Precondition::None };
+    let commit = Commit { summary: Bytes::from_static(b"sealed"), precondition: Precondition::None, version: None };
     let made = writer.commit(commit).await.unwrap();
     let seen = store.head(&at("a"), None).await.unwrap();
     let opened = store.open(&at("a"), Some(&VersionId::null())).await.unwrap();
@@ -124,13 +124,13 @@ pub(crate) async fn preconditions_are_judged(store: Store) {
     let second = put(&store, &at("a"), b"3", given(Precondition::Is(first.clone()))).await.unwrap().tag;
     refused(store.delete(&at("a"), None, Precondition::Is(first)).await.map(drop));
     refused(store.delete(&at("a"), None, Precondition::Absent).await.map(drop));
-    assert_eq!(store.delete(&at("a"), None, Precondition::Is(second)).await.unwrap(), Deleted::Gone);
+    assert_eq!(store.delete(&at("a"), None, Precondition::Is(second)).await.unwrap(), Deleted::Gone { marker: false });
 }
 
 pub(crate) async fn deletes_tell_what_they_did(store: Store) {
     with_bucket(&store).await;
     put_plain(&store, "a", b"1").await;
-    assert_eq!(store.delete(&at("a"), None, Precondition::None).await.unwrap(), Deleted::Gone);
+    assert_eq!(store.delete(&at("a"), None, Precondition::None).await.unwrap(), Deleted::Gone { marker: false });
     assert_eq!(store.delete(&at("a"), None, Precondition::None).await.unwrap(), Deleted::Absent);
     assert!(matches!(store.head(&at("a"), None).await, Err(Error::NoSuchObject)));
     assert!(matches!(store.open(&at("a"), None).await, Err(Error::NoSuchObject)));
@@ -173,7 +173,7 @@ pub(crate) async fn an_open_body_outlives_its_object(store: Store) {
 
 async fn plan(store: &Store, from: &str, to: &str, text: &str) -> CopyPlan {
     let tag = store.head(&at(from), None).await.unwrap().tag;
-    let commit = Commit { summary: Bytes::from_static(b"copied"), precondition: Precondition::None };
+    let commit = Commit { summary: Bytes::from_static(b"copied"), precondition: Precondition::None, version: None };
     CopyPlan { source: (at(from), None, tag), target: at(to), metadata: metadata(text), commit }
 }
 

@@ -3,7 +3,7 @@
 use super::committer::Change;
 use super::database::Table;
 use super::keyspace;
-use crate::store::{Bucket, Error};
+use crate::store::{Bucket, Error, Versioning};
 use crate::types::BucketName;
 
 fn key(name: &BucketName) -> Vec<u8> {
@@ -39,6 +39,21 @@ pub(crate) fn delete(change: &mut Change<'_>, name: BucketName) -> Result<(), Er
     Ok(())
 }
 
+/// Sets what becomes of versions.
+///
+/// # Errors
+/// [`Error::NoSuchBucket`].
+pub(crate) fn set_versioning(change: &mut Change<'_>, name: &BucketName, versioning: Versioning) -> Result<(), Error> {
+    let mut bucket = super::objects::need_bucket(change, name)?;
+    // What is kept would be out of reach.
+    if versioning != Versioning::Never {
+        bucket.versioning = versioning;
+    }
+    change.put(Table::Buckets, key(name), &bucket)?;
+    change.after(move |core| core.remember_bucket(bucket.name.clone(), Some(bucket)));
+    Ok(())
+}
+
 /// Sets or clears one configuration.
 ///
 /// # Errors
@@ -49,8 +64,7 @@ pub(crate) fn configure(
     kind: String,
     value: Option<Vec<u8>>,
 ) -> Result<(), Error> {
-    let bucket: Option<Bucket> = change.record(Table::Buckets, name.as_str().as_bytes())?;
-    let mut bucket = bucket.ok_or(Error::NoSuchBucket)?;
+    let mut bucket = super::objects::need_bucket(change, name)?;
     match value {
         Some(value) => bucket.configs.insert(kind, value),
         None => bucket.configs.remove(&kind),

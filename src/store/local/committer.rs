@@ -174,6 +174,32 @@ impl Change<'_> {
         status(&iter).map(|()| false)
     }
 
+    /// The first row whose key begins with `prefix`.
+    ///
+    /// # Errors
+    /// I/O or damage.
+    pub(crate) fn first<T: Record>(&self, table: Table, prefix: &[u8]) -> Result<Option<(Vec<u8>, T)>, Error> {
+        let changed = &self.group.tables[table as usize];
+        let mut added = changed
+            .range(prefix.to_vec()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .filter_map(|(key, value)| value.as_ref().map(|value| (key, value)));
+        let added = added.next();
+        let mut iter = self.core.db.iter(table, prefix)?;
+        iter.seek(prefix);
+        while let Some((key, value)) = iter.item() {
+            if added.is_some_and(|(first, _)| first.as_slice() <= key) {
+                break;
+            }
+            if !changed.contains_key(key) {
+                return Ok(Some((key.to_vec(), record::decode(value)?)));
+            }
+            iter.next();
+        }
+        status(&iter)?;
+        added.map(|(key, value)| Ok((key.clone(), record::decode(value)?))).transpose()
+    }
+
     /// All rows whose keys begin with `prefix`. For ranges with a bound only (an upload's parts).
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! The keys under which records stand, so that RocksDB's bytewise order is the order of listings.
 //!
-//! * object: `bucket ‖ 00 ‖ key, each 00 written 00 FF ‖ 00 00 ‖ version` (version: `00` is `null`)
+//! * object: `bucket ‖ 00 ‖ key, each 00 written 00 FF ‖ 00 00`, then
+//!   `00` for the current version, `01 ‖ its sequence number u64 BE, all bits inverted` for another one (so that the newest
+//!   comes first), and `02 ‖ version id` (zeros: `null`) for where such another one stands. A key has a current version or
+//!   none at all.
 //! * upload order: the same up to `00 00`, then `initiated u64 BE ‖ upload id`
 //! * part: `upload id ‖ number u32 BE`
 //!
@@ -8,14 +11,18 @@
 //! other byte. `FF` is in no UTF-8 text, so `escaped text ‖ FF` stands after everything that begins with that text.
 
 use crate::store::Error;
-use crate::types::{BucketName, ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId};
+use crate::types::{BucketName, ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, VersionId};
 
 /// Ends an object key.
 const END: [u8; 2] = [0, 0];
 /// Sorts after whatever may follow.
 pub(crate) const PAST: u8 = 0xFF;
-/// The `null` version. Other versions will be `01 ‖ their bits`.
-const NULL_VERSION: u8 = 0;
+/// The current version.
+pub(crate) const CURRENT: u8 = 0;
+/// Other versions.
+pub(crate) const OTHER: u8 = 1;
+/// Where other versions stand.
+const POINTER: u8 = 2;
 
 /// What every key of a bucket begins with.
 pub(crate) fn bucket_prefix(bucket: &BucketName) -> Vec<u8> {
@@ -49,11 +56,46 @@ pub(crate) fn key_start(bucket: &BucketName, key: &str) -> Vec<u8> {
     out
 }
 
-/// The `null` version of an object.
+/// The current version of an object.
 pub(crate) fn object(at: &ObjectAt) -> Vec<u8> {
     let mut out = key_start(&at.bucket, at.key.as_str());
-    out.push(NULL_VERSION);
+    out.push(CURRENT);
     out
+}
+
+/// What the rows of all versions but the current one begin with.
+pub(crate) fn others(at: &ObjectAt) -> Vec<u8> {
+    let mut out = key_start(&at.bucket, at.key.as_str());
+    out.push(OTHER);
+    out
+}
+
+/// A version that is not the current one.
+pub(crate) fn other(at: &ObjectAt, sequence: u64) -> Vec<u8> {
+    let mut out = others(at);
+    out.extend_from_slice(&(!sequence).to_be_bytes());
+    out
+}
+
+/// Where a version that is not the current one stands; `None` is the `null` version.
+pub(crate) fn pointer(at: &ObjectAt, version: Option<[u8; 16]>) -> Vec<u8> {
+    let mut out = key_start(&at.bucket, at.key.as_str());
+    out.push(POINTER);
+    out.extend_from_slice(&version.unwrap_or_default());
+    out
+}
+
+/// The bits of a version id; `None` is the `null` version. Every other [`VersionId`] is 32 hex digits by construction.
+///
+/// # Errors
+/// [`Error::NoSuchObject`] for what is none, and for the zeros that stand for `null` in rows.
+pub(crate) fn version_bits(version: &VersionId) -> Result<Option<[u8; 16]>, Error> {
+    if version.is_null() {
+        return Ok(None);
+    }
+    let mut bits = [0; 16];
+    hex::decode_to_slice(version.as_str(), &mut bits).map_err(|_| Error::NoSuchObject)?;
+    if bits == [0; 16] { Err(Error::NoSuchObject) } else { Ok(Some(bits)) }
 }
 
 /// An upload's place in its bucket's order.
@@ -119,6 +161,13 @@ pub(crate) fn split(row: &[u8]) -> Result<(ObjectKey, &[u8]), Error> {
     }
 }
 
+/// Whether an object's row holds a version, and not where one stands.
+pub(crate) fn is_version(row: &[u8]) -> bool {
+    let rest = row.iter().position(|&byte| byte == 0).and_then(|end| row.get(end + 1..));
+    let kind = rest.and_then(|rest| split(rest).ok()).and_then(|(_, rest)| rest.first().copied());
+    matches!(kind, Some(CURRENT | OTHER))
+}
+
 /// `bucket/key` of an object's row, for people.
 pub(crate) fn readable(row: &[u8]) -> String {
     let end = row.iter().position(|&byte| byte == 0).unwrap_or(row.len());
@@ -149,7 +198,7 @@ mod tests {
             let row = object(&at(&key));
             let (back, rest) = split(&row["bucket\0".len()..]).unwrap();
             prop_assert_eq!(back.as_str(), key.as_str());
-            prop_assert_eq!(rest, &[NULL_VERSION][..]);
+            prop_assert_eq!(rest, &[CURRENT][..]);
         }
 
         #[test]
@@ -159,6 +208,14 @@ mod tests {
             let key = [text, more].concat();
             prop_assert!(object(&at(&key)) < past);
         }
+    }
+
+    #[test]
+    fn the_rows_of_a_key_are_current_then_newest_first_then_pointers() {
+        let at = at("k");
+        let rows = [object(&at), other(&at, u64::MAX), other(&at, 8), other(&at, 7), pointer(&at, None)];
+        assert!(rows.is_sorted() && pointer(&at, None) < pointer(&at, Some([1; 16])));
+        assert!(rows[4] < object(&super::tests::at("k0")));
     }
 
     #[test]

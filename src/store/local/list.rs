@@ -1,14 +1,18 @@
 //! Listings: one iterator over one bucket's rows, rolled up by delimiter. A rolled-up prefix is passed by one seek,
-//! however many objects lie under it. Runs on blocking threads.
+//! however many objects lie under it, and so are the older versions of a key where only current ones are wanted. Runs on
+//! blocking threads.
 
 use rocksdb::DBRawIterator;
 
 use super::core::Core;
 use super::database::{Table, status};
-use super::keyspace::{self, PAST};
+use super::keyspace::{self, CURRENT, OTHER, PAST};
 use super::record::{self, ObjectRecord, UploadRecord};
-use crate::store::{Error, ListEntry, ListPage, ListQuery, UploadEntry, UploadPage, UploadQuery};
-use crate::types::{BucketName, ObjectKey, UploadId};
+use crate::store::{
+    Error, ListEntry, ListPage, ListQuery, UploadEntry, UploadPage, UploadQuery, VersionEntry, VersionPage,
+    VersionQuery,
+};
+use crate::types::{BucketName, ObjectAt, ObjectKey, UploadId, VersionId};
 
 /// The prefix that a key is rolled up to, delimiter included; `None` when it stands for itself. An empty delimiter is
 /// none.
@@ -26,9 +30,21 @@ enum Step {
     Prefix(String),
 }
 
+/// Which rows a walk shows. A prefix is rolled up only for a row that shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    /// Every row.
+    All,
+    /// Of objects, the current version, unless it is a delete marker.
+    Current,
+    /// Of objects, each version.
+    Versions,
+}
+
 /// A walk over the rows of one bucket whose object keys begin with a prefix.
 struct Walk<'a> {
     iter: DBRawIterator<'a>,
+    shows: Shows,
     bucket: &'a BucketName,
     prefix: &'a str,
     delimiter: Option<&'a str>,
@@ -39,7 +55,7 @@ impl<'a> Walk<'a> {
     /// Starts at the first row at or after `from` (a row's key).
     fn new(
         core: &'a Core,
-        table: Table,
+        (table, shows): (Table, Shows),
         bucket: &'a BucketName,
         (prefix, delimiter): (&'a str, Option<&'a str>),
         from: Vec<u8>,
@@ -47,15 +63,29 @@ impl<'a> Walk<'a> {
         let within = keyspace::text_start(bucket, prefix);
         let mut iter = core.db.iter(table, &within)?;
         iter.seek(from.max(within));
-        Ok(Self { iter, bucket, prefix, delimiter, row_start: keyspace::bucket_prefix(bucket).len() })
+        Ok(Self { iter, shows, bucket, prefix, delimiter, row_start: keyspace::bucket_prefix(bucket).len() })
     }
 
     fn next(&mut self) -> Result<Option<Step>, Error> {
-        let Some((row, value)) = self.iter.item() else {
-            status(&self.iter)?;
-            return Ok(None);
+        let (key, rest, value) = loop {
+            let Some((row, value)) = self.iter.item() else {
+                status(&self.iter)?;
+                return Ok(None);
+            };
+            let (key, rest) = keyspace::split(row.get(self.row_start..).unwrap_or_default())?;
+            match (self.shows, rest.first()) {
+                (Shows::All, _) | (Shows::Versions, Some(&(CURRENT | OTHER))) => break (key, rest, value),
+                (Shows::Current, Some(&CURRENT)) => {
+                    if !record::decode::<ObjectRecord>(value)?.is_marker() {
+                        break (key, rest, value);
+                    }
+                    self.iter.next();
+                }
+                (Shows::Current | Shows::Versions, _) => {
+                    self.iter.seek(after_key(self.bucket, key.as_str(), self.prefix, None));
+                }
+            }
         };
-        let (key, rest) = keyspace::split(row.get(self.row_start..).unwrap_or_default())?;
         if let Some(prefix) = rolled(key.as_str(), self.prefix, self.delimiter) {
             self.iter.seek(past_text(self.bucket, prefix));
             return Ok(Some(Step::Prefix(prefix.to_owned())));
@@ -104,7 +134,7 @@ pub(crate) fn objects(core: &Core, bucket: &BucketName, query: &ListQuery) -> Re
     core.need_bucket(bucket)?;
     let (prefix, delimiter) = (query.prefix.as_str(), query.delimiter.as_deref());
     let from = query.after.as_deref().map_or_else(Vec::new, |after| after_key(bucket, after, prefix, delimiter));
-    let walk = Walk::new(core, Table::Objects, bucket, (prefix, delimiter), from)?;
+    let walk = Walk::new(core, (Table::Objects, Shows::Current), bucket, (prefix, delimiter), from)?;
     let (entries, truncated) = walk.page(query.limit, |step| match step {
         Step::Prefix(prefix) => Ok(ListEntry::Prefix(prefix)),
         Step::Row(key, _, value) => {
@@ -113,6 +143,50 @@ pub(crate) fn objects(core: &Core, bucket: &BucketName, query: &ListQuery) -> Re
         }
     })?;
     Ok(ListPage { entries, truncated })
+}
+
+/// A page of versions.
+///
+/// # Errors
+/// As [`objects`].
+pub(crate) fn versions(core: &Core, bucket: &BucketName, query: &VersionQuery) -> Result<VersionPage, Error> {
+    core.need_bucket(bucket)?;
+    let (prefix, delimiter) = (query.prefix.as_str(), query.delimiter.as_deref());
+    let from = match &query.after {
+        None => Vec::new(),
+        Some((key, None)) => after_key(bucket, key, prefix, delimiter),
+        Some((key, Some(version))) => after_version(core, bucket, key, version)?,
+    };
+    let walk = Walk::new(core, (Table::Objects, Shows::Versions), bucket, (prefix, delimiter), from)?;
+    let (entries, truncated) = walk.page(query.limit, |step| match step {
+        Step::Prefix(prefix) => Ok(VersionEntry::Prefix(prefix)),
+        Step::Row(key, rest, value) => {
+            let (latest, record) = (rest.first() == Some(&CURRENT), record::decode::<ObjectRecord>(&value)?);
+            if record.is_marker() {
+                let (version, modified) = (record.version(), record.modified);
+                return Ok(VersionEntry::Marker { key, latest, version, modified });
+            }
+            Ok(VersionEntry::Object { key, latest, object: record.to_stored() })
+        }
+    })?;
+    Ok(VersionPage { entries, truncated })
+}
+
+/// The row after a version's. The marker's version may be gone: then the key's versions are listed from their start,
+/// since one shown twice does less harm than one left out.
+fn after_version(core: &Core, bucket: &BucketName, key: &str, version: &VersionId) -> Result<Vec<u8>, Error> {
+    let start = keyspace::key_start(bucket, key);
+    let Ok(key) = key.parse::<ObjectKey>() else { return Ok(start) };
+    let at = ObjectAt { bucket: bucket.clone(), key };
+    let Ok(wanted) = keyspace::version_bits(version) else { return Ok(start) };
+    let current: Option<ObjectRecord> = core.db.record(Table::Objects, &keyspace::object(&at))?;
+    if current.is_some_and(|current| current.version == wanted) {
+        return Ok(keyspace::others(&at));
+    }
+    let sequence: Option<u64> = core.db.record(Table::Objects, &keyspace::pointer(&at, wanted))?;
+    let mut row = sequence.map_or(start, |sequence| keyspace::other(&at, sequence));
+    row.push(0);
+    Ok(row)
 }
 
 /// A page of uploads in progress.
@@ -127,7 +201,7 @@ pub(crate) fn uploads(core: &Core, bucket: &BucketName, query: &UploadQuery) -> 
         Some((key, None)) => after_key(bucket, key, prefix, delimiter),
         Some((key, Some(id))) => after_upload(core, bucket, key, id)?,
     };
-    let mut walk = Walk::new(core, Table::UploadOrder, bucket, (prefix, delimiter), from)?;
+    let mut walk = Walk::new(core, (Table::UploadOrder, Shows::All), bucket, (prefix, delimiter), from)?;
     let mut page = UploadPage::default();
     while let Some(step) = walk.next()? {
         if page.entries.len() >= query.limit {

@@ -10,11 +10,10 @@
 //! * `committer`: the thread that makes all changes, in groups. `maintenance`: the thread that unlinks. `checkpoint`: the
 //!   thread that keeps the journal short.
 //! * `journal`: what the committer writes first. `rebuild`: the database made anew from it.
-//! * `objects`, `uploads`, `buckets`, `list`, `bodies`: the verbs.
-//! * `writer`, `reader`, `files`, `pins`, `block`: bodies on disk.
+//! * `objects`, `versions`, `uploads`, `buckets`, `list`, `bodies`: the verbs.
+//! * `writer`, `reader`, `files`, `pins`: bodies on disk.
 //! * `record`, `keyspace`, `database`: bytes in RocksDB. `health`: when writing must stop.
 
-pub mod block;
 mod bodies;
 mod buckets;
 mod checkpoint;
@@ -36,6 +35,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod versions;
 mod writer;
 
 use std::path::Path;
@@ -52,8 +52,9 @@ use self::objects::PutWriter;
 use self::uploads::LocalPartWriter;
 use self::writer::{BodyWriter, Placement, joined};
 use super::{
-    Bucket, Completion, CopyPlan, Deleted, Error, ListPage, ListQuery, Metadata, ObjectStore, ObjectWriter, OpenObject,
-    PartPage, PartWriter, Precondition, StoredObject, StoredUpload, UploadAt, UploadPage, UploadQuery,
+    Bucket, Completion, CopyPlan, Deleted, Error, ListPage, ListQuery, Metadata, NewMetadata, ObjectStore,
+    ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredUpload, UploadAt, UploadPage,
+    UploadQuery, VersionPage, VersionQuery, Versioning,
 };
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
@@ -168,6 +169,11 @@ impl ObjectStore for LocalStore {
         self.change(move |change| buckets::configure(change, &name, kind, value)).await
     }
 
+    async fn set_versioning(&self, name: &BucketName, versioning: Versioning) -> Result<(), Error> {
+        let name = name.clone();
+        self.change(move |change| buckets::set_versioning(change, &name, versioning)).await
+    }
+
     async fn put(&self, at: &ObjectAt, metadata: Metadata) -> Result<Box<dyn ObjectWriter>, Error> {
         self.core.need_bucket(&at.bucket)?;
         self.core.health.may_add()?;
@@ -181,7 +187,7 @@ impl ObjectStore for LocalStore {
     }
 
     async fn head(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<StoredObject, Error> {
-        objects::find(&self.core, at, version).map(|record| record.to_stored())
+        versions::find(&self.core, at, version).map(|record| record.to_stored())
     }
 
     async fn open(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error> {
@@ -195,15 +201,23 @@ impl ObjectStore for LocalStore {
         precondition: Precondition,
     ) -> Result<Deleted, Error> {
         self.core.need_bucket(&at.bucket)?;
-        if version.is_some_and(|version| !version.is_null()) {
-            return Ok(Deleted::Absent);
-        }
-        let at = at.clone();
-        self.change(move |change| objects::delete(change, &at, &precondition)).await
+        let (at, version, fresh) = (at.clone(), version.cloned(), record::fresh_id()?);
+        self.change(move |change| versions::delete(change, &at, version.as_ref(), &precondition, fresh)).await
     }
 
     async fn copy(&self, plan: CopyPlan) -> Result<StoredObject, Error> {
         objects::copy(&self.core, &self.committer, plan).await
+    }
+
+    async fn set_metadata(&self, at: &ObjectAt, new: NewMetadata) -> Result<StoredObject, Error> {
+        self.core.health.may_add()?;
+        let (at, fresh) = (at.clone(), record::fresh_id()?);
+        self.change(move |change| versions::set_metadata(change, &at, new, fresh)).await
+    }
+
+    async fn list_versions(&self, bucket: &BucketName, query: VersionQuery) -> Result<VersionPage, Error> {
+        let bucket = bucket.clone();
+        self.scan(move |core| list::versions(core, &bucket, &query)).await
     }
 
     async fn list(&self, bucket: &BucketName, query: ListQuery) -> Result<ListPage, Error> {

@@ -23,7 +23,7 @@ const UNFINISHED: &str = "db.rebuilding";
 pub struct Rebuilt {
     /// Buckets.
     pub buckets: u64,
-    /// Objects, each version counted.
+    /// Objects, each version counted, delete markers not.
     pub objects: u64,
     /// Uploads in progress.
     pub uploads: u64,
@@ -74,11 +74,15 @@ fn look(db: &Database, data_dir: &Path) -> Result<Rebuilt, Error> {
     let mut iter = db.iter(Table::Objects, &[])?;
     iter.seek_to_first();
     while let Some((key, value)) = iter.item() {
-        found.objects += 1;
-        let object: ObjectRecord = record::decode(value)?;
-        let body: Option<BodyRecord> = db.record(Table::Bodies, &object.body)?;
-        if !body.is_some_and(|body| bodies::is_whole(&files, &body)) {
-            found.damaged.push(keyspace::readable(key));
+        if keyspace::is_version(key) {
+            let object: ObjectRecord = record::decode(value)?;
+            if let Some(id) = object.body {
+                found.objects += 1;
+                let body: Option<BodyRecord> = db.record(Table::Bodies, &id)?;
+                if !body.is_some_and(|body| bodies::is_whole(&files, &body)) {
+                    found.damaged.push(keyspace::readable(key));
+                }
+            }
         }
         iter.next();
     }

@@ -42,29 +42,39 @@ impl<'de> Deserialize<'de> for Blob {
 /// An object: what HEAD and LIST need without a second look-up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {
+    /// Its version's id; `None`: the `null` version.
+    pub(crate) version: Option<Id>,
     /// This write of the object; a copy onto itself has a new one.
     pub(crate) tag: StoredTag,
-    /// The body in the `bodies` table, which copies share.
-    pub(crate) body: Id,
+    /// The body in the `bodies` table, which copies share; `None`: this is a delete marker.
+    pub(crate) body: Option<Id>,
     /// The body's length.
     pub(crate) len: u64,
     /// When it was committed.
     pub(crate) modified: Timestamp,
-    /// The write's place in the order of writes; the highest wins in a rebuild.
+    /// The write's place in the order of writes, and so the version's among the versions of its key.
     pub(crate) sequence: u64,
     /// The client's headers and the envelope.
     pub(crate) metadata: Metadata,
     /// The sealed summary.
     pub(crate) summary: Blob,
-    /// A file that holds only this object's metadata block (a copy's, whose body carries another's).
-    pub(crate) side: Option<Id>,
 }
 
 impl ObjectRecord {
+    /// The version's id as callers see it.
+    pub(crate) fn version(&self) -> VersionId {
+        self.version.map_or_else(VersionId::null, VersionId::from_bits)
+    }
+
+    /// Whether it is a delete marker.
+    pub(crate) fn is_marker(&self) -> bool {
+        self.body.is_none()
+    }
+
     /// The object as callers see it.
     pub(crate) fn to_stored(&self) -> StoredObject {
         StoredObject {
-            version: VersionId::null(),
+            version: self.version(),
             metadata: self.metadata.clone(),
             summary: self.summary.0.clone(),
             len: CipherOffset(self.len),
@@ -81,7 +91,7 @@ pub(crate) enum Piece {
     File {
         /// The file.
         id: Id,
-        /// How many of its bytes belong to the body; its metadata block follows them.
+        /// How many of its bytes belong to the body.
         len: u64,
     },
     /// The bytes themselves.
@@ -145,7 +155,7 @@ impl UploadRecord {
     }
 }
 
-/// A part in progress: always a file, so that a completed upload is in files as a whole and can be rebuilt.
+/// A part in progress: always a file, so that completing copies no byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartRecord {
     pub(crate) tag: StoredTag,

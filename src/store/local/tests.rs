@@ -1,6 +1,5 @@
 //! What the local store promises beyond the contract: what is on disk, and what a restart finds.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::LocalStore;
-use super::block::Block;
 use super::rebuild::{Rebuilt, rebuild};
 use crate::store::contract::uploads::{complete, send, start, upload};
 use crate::store::contract::{self, Store, at, body_of, metadata, noise, put, put_plain, read, with_bucket};
@@ -157,8 +155,8 @@ async fn nothing_is_left_of_copies_and_uploads_when_all_is_deleted() {
         store.copy(plan).await.unwrap();
     }
     local.collect_garbage().await;
-    // The part, the manifest, and one block for each of the two copies.
-    assert_eq!(body_files(dir.path()).len(), 4);
+    // The part and the manifest, which all three share.
+    assert_eq!(body_files(dir.path()).len(), 2);
     for key in ["a", "b"] {
         store.delete(&at(key), None, Precondition::None).await.unwrap();
     }
@@ -182,46 +180,16 @@ async fn after_a_failed_sync_reads_go_on_and_writes_do_not() {
         store.delete(&at("a"), None, Precondition::None).await.err(),
         store.create_bucket(contract::bucket("other")).await.err(),
         store.create_upload(&upload("a", 1), metadata("m"), Bytes::new()).await.err(),
-        local.committer.change(|change| super::objects::delete(change, &at("a"), &Precondition::None)).await.err(),
+        local
+            .committer
+            .change(|change| super::versions::delete(change, &at("a"), None, &Precondition::None, [1; 16]))
+            .await
+            .err(),
     ];
     for (nth, error) in refused.into_iter().enumerate() {
         assert!(matches!(error, Some(Error::ReadOnly(_))), "call {nth}: {error:?}");
     }
     assert_eq!(body_of(&store, "a").await.unwrap(), b"acked");
-}
-
-#[tokio::test]
-async fn every_object_in_files_can_be_told_from_its_files_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let (local, store) = both(dir.path());
-    with_bucket(&store).await;
-    let body = noise(100_000, 1);
-    let tag = put_plain(&store, "put", &body).await;
-    let source = (at("put"), None, tag);
-    let plan = CopyPlan { source, target: at("copy"), metadata: metadata("c"), commit: Commit::default() };
-    store.copy(plan).await.unwrap();
-    start(&store, &upload("parts", 1)).await;
-    let part = send(&store, &upload("parts", 1), 1, &body).await.unwrap();
-    complete(&store, &upload("parts", 1), &[&part], b"manifest").await.unwrap();
-    local.collect_garbage().await;
-    let mut found = BTreeSet::new();
-    for path in body_files(dir.path()) {
-        let Some((block, body_len)) = Block::read(&File::open(&path).unwrap()).unwrap() else { continue };
-        let head = store.head(&at(block.key.as_str()), None).await.unwrap();
-        assert_eq!((&block.tag, block.modified, &block.metadata), (&head.tag, head.modified, &head.metadata));
-        let bytes = if block.pieces.is_empty() {
-            std::fs::read(&path).unwrap()[..usize::try_from(body_len).unwrap()].to_vec()
-        } else {
-            let piece = |(id, len): &([u8; 16], u64)| {
-                std::fs::read(local.core.files.path(id)).unwrap()[..usize::try_from(*len).unwrap()].to_vec()
-            };
-            block.pieces.iter().flat_map(piece).collect()
-        };
-        assert_eq!(bytes, body_of(&store, block.key.as_str()).await.unwrap());
-        found.insert((block.key.as_str().to_owned(), block.sequence));
-    }
-    assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["copy", "parts", "put"]);
-    assert_eq!(found.iter().map(|(_, sequence)| sequence).collect::<BTreeSet<_>>().len(), 3);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::core::Core;
 use super::database::{Table, status};
 use super::keyspace;
 use super::objects::{NewObject, need_bucket};
-use super::record::{self, Blob, Id, PartRecord, Piece, UploadRecord, fresh_id, tag_of};
+use super::record::{self, Blob, Id, PartRecord, Piece, UploadRecord, tag_of};
 use super::writer::{BodyWriter, Finished, Placement};
 use crate::store::{Completion, Error, Metadata, PartPage, PartWriter, StoredObject, StoredPart, StoredTag, UploadAt};
 use crate::types::{PartNumber, Timestamp};
@@ -103,8 +103,7 @@ impl PartWriter for LocalPartWriter {
     async fn commit(self: Box<Self>, record: Bytes) -> Result<StoredPart, Error> {
         self.core.health.may_add()?;
         let (at, number, modified, len) = (self.at, self.number, self.core.clock.now(), self.body.len());
-        // No block: only a completed upload is an object.
-        let done = self.body.finish(&self.core, |_| Ok(Vec::new())).await?;
+        let done = self.body.finish(&self.core).await?;
         let file = done.file.ok_or_else(|| Error::Corrupt("a part has no file".to_owned()))?;
         let part = PartRecord { tag: tag_of(&file.id()), file: file.id(), len, record: Blob(record), modified };
         self.committer
@@ -147,50 +146,12 @@ pub(crate) async fn complete(
 ) -> Result<StoredObject, Error> {
     core.health.may_add()?;
     let Completion { parts, manifest, metadata, commit } = completion;
-    let upload = keyspace::upload_bits(&at.id)?;
-    // A first look, so that the block behind the manifest can name the files; the change below looks again.
-    let looking = (Arc::clone(core), at.clone(), parts.clone());
-    let look = tokio::task::spawn_blocking(move || {
-        let (core, at, parts) = looking;
-        find(&core, &at)?;
-        let mut there = all_parts(&core, &upload)?;
-        pick(&upload, &parts, &mut there)
-    });
-    let files = super::writer::joined(look.await)?;
-    let object = NewObject::new(core, at.object.clone(), fresh_id()?, metadata, commit);
-    let done = write_manifest(core, &object, manifest, files).await?;
-    committer.change(move |change| commit_upload(change, &at, &parts, object, done)).await
-}
-
-fn all_parts(core: &Core, upload: &Id) -> Result<BTreeMap<Vec<u8>, PartRecord>, Error> {
-    let mut rows = BTreeMap::new();
-    let mut iter = core.db.iter(Table::Parts, upload)?;
-    iter.seek(upload);
-    while let Some((key, value)) = iter.item() {
-        rows.insert(key.to_vec(), record::decode(value)?);
-        iter.next();
-    }
-    status(&iter)?;
-    Ok(rows)
-}
-
-/// Writes the manifest's file, whose block names all files of the body, itself last.
-async fn write_manifest(
-    core: &Arc<Core>,
-    object: &NewObject,
-    manifest: Bytes,
-    files: Vec<(Id, u64)>,
-) -> Result<Finished, Error> {
-    let mut block = object.block(files);
+    find(core, &at)?;
+    let object = NewObject::new(core, at.object.clone(), metadata, commit)?;
     let mut writer = BodyWriter::new(core, Placement::File);
-    let len = manifest.len() as u64;
     writer.write(manifest).await?;
-    writer
-        .finish(core, move |id| {
-            block.pieces.push((id, len));
-            block.seal(len)
-        })
-        .await
+    let done = writer.finish(core).await?;
+    committer.change(move |change| commit_upload(change, &at, &parts, object, done)).await
 }
 
 fn commit_upload(

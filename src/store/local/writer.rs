@@ -10,11 +10,12 @@ use tokio::task::JoinHandle;
 use super::core::Core;
 use super::files::{Files, NewFile, OpenFile};
 use super::maintenance::Task;
-use super::record::{Blob, Id, Piece};
+use super::record::{Blob, Piece};
 use crate::store::Error;
 
 /// Bodies up to this long are kept in RocksDB: a file costs two syncs and an inode, which for a small body is most of
-/// its cost; from about here on RocksDB's second copy (WAL, then table) costs more.
+/// its cost; from about here on the second and third copy (journal,
+/// table, base) cost more.
 pub(crate) const INLINE_MAX: u64 = 16 << 10;
 /// How much goes to the disk in one call.
 const BATCH: usize = 256 << 10;
@@ -33,7 +34,7 @@ pub(crate) struct Finished {
 pub(crate) enum Placement {
     /// Bodies up to [`INLINE_MAX`] need no file.
     ByLength,
-    /// Always a file: parts, manifests and blocks, which a rebuild must find.
+    /// Always a file: parts and manifests, of which bodies are made without copying.
     File,
 }
 
@@ -144,15 +145,11 @@ impl BodyWriter {
         }
     }
 
-    /// Ends the body: what is left goes to the file, then what `block` makes of the file's id (not counted as body),
-    /// and all of it becomes durable. A body in memory is only handed on.
+    /// Ends the body: what is left goes to the file, and all of it becomes durable. A body in memory is only handed on.
     ///
     /// # Errors
     /// As [`BodyWriter::write`], and [`Error::ReadOnly`] after a failed sync.
-    pub(crate) async fn finish<B>(mut self, core: &Arc<Core>, block: B) -> Result<Finished, Error>
-    where
-        B: FnOnce(Id) -> Result<Vec<u8>, Error> + Send + 'static,
-    {
+    pub(crate) async fn finish(mut self, core: &Arc<Core>) -> Result<Finished, Error> {
         let file = self.file().await?;
         let chunks = self.batch.take();
         if file.is_none() && self.placement == Placement::ByLength && self.len <= INLINE_MAX {
@@ -166,9 +163,7 @@ impl BodyWriter {
                 None => OpenFile::create(Arc::clone(&core.files), core.sweeper.clone())?,
             };
             let id = file.id();
-            let mut last = chunks;
-            last.push(Bytes::from(block(id)?));
-            file.append(&last)?;
+            file.append(&chunks)?;
             let file = file.sync(&core.health)?;
             Ok(Finished { piece: Piece::File { id, len }, file: Some(file) })
         });
