@@ -76,7 +76,7 @@ fn bare_etag(document: Bytes) -> Bytes {
         return document;
     }
     match std::str::from_utf8(&document) {
-        Ok(text) => text.replacen("<ETag>&quot;", "<ETag>", 1).replacen("&quot;</ETag>", "</ETag>", 1).into(),
+        Ok(text) => text.replacen("<ETag>\"", "<ETag>", 1).replacen("\"</ETag>", "</ETag>", 1).into(),
         Err(_) => document,
     }
 }
