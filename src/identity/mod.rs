@@ -33,7 +33,7 @@ pub use date::shown_time;
 pub use error::{AuthError, Flaw, Place};
 pub use mac::{Sha256, sha256};
 pub use payload::Payload;
-pub use policy::{Action, Denied, authorize};
+pub use policy::{Action, Asked, Denied, authorize, decide};
 pub use query::{Pair, is_auth_parameter, pairs, percent_decode};
 pub use verify::{Identified, SigV2, Verifier};
 

@@ -38,9 +38,14 @@ const KEYS: &[&str] = &[
 pub struct Context(BTreeMap<String, Vec<String>>);
 
 impl Context {
-    /// Adds a value of `key`, whose case does not matter.
-    pub fn add(&mut self, key: &str, value: impl Into<String>) {
-        self.0.entry(key.to_ascii_lowercase()).or_default().push(value.into());
+    /// Sets the value of `key`, whose case does not matter; an earlier value is replaced.
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        self.0.insert(key.to_ascii_lowercase(), vec![value.into()]);
+    }
+
+    /// Takes the value of `key` away.
+    pub(in crate::identity) fn unset(&mut self, key: &str) {
+        self.0.remove(&key.to_ascii_lowercase());
     }
 
     fn values(&self, key: &str) -> &[String] {
@@ -246,6 +251,10 @@ fn block(text: &str) -> Option<(IpAddr, u32)> {
         None => (text, None),
     };
     let address: IpAddr = address.parse().ok()?;
+    // Requests from such addresses count as IPv4, so a network of them would match none.
+    if address.to_canonical() != address {
+        return None;
+    }
     let prefix = prefix.unwrap_or(if address.is_ipv4() { 32 } else { 128 });
     Some((masked(address, prefix)?, prefix))
 }

@@ -17,7 +17,7 @@ fn policy(effect: &str, principal: &str, action: &str, extra: &str) -> Result<Po
 fn judge(policy: &Policy, principal: Option<&str>, action: &str, context: &[(&str, &str)]) -> Verdict {
     let mut said = Context::default();
     for (key, value) in context {
-        said.add(key, *value);
+        said.set(key, *value);
     }
     policy.judge(&Question { principal, action, resource: "arn:aws:s3:::b/k", context: &said })
 }
@@ -106,6 +106,7 @@ fn what_is_not_understood_is_refused() {
         ("Allow", everyone, "s3:GetObject", r#","Condition":{"StringEquals":{"s3:unheard":"a"}}"#),
         ("Allow", everyone, "s3:GetObject", r#","Condition":{"Bool":{"aws:SecureTransport":"maybe"}}"#),
         ("Allow", everyone, "s3:GetObject", r#","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/33"}}"#),
+        ("Allow", everyone, "s3:GetObject", r#","Condition":{"IpAddress":{"aws:SourceIp":"::ffff:10.0.0.0/104"}}"#),
         ("Allow", everyone, "s3:GetObject", r#","Condition":{"StringEquals":{"s3:prefix":"${aws:username}"}}"#),
     ] {
         assert!(policy(effect, principal, action, extra).is_err(), "{effect} {principal} {action} {extra}");
