@@ -14,6 +14,8 @@
 
 pub mod config;
 pub mod dialect;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod identity;
 pub mod kms;

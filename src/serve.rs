@@ -11,11 +11,12 @@ use crate::dialect::s3::{BaseDomains, S3Dialect};
 use crate::dialect::{Front, KmsFront, Trust};
 use crate::gateway::Gateway;
 use crate::identity::{Credential, Credentials, Secret, SigV2, Verifier};
-use crate::kms::ServiceKey;
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, RootKey};
+use crate::kms::{KeyService, ServiceKey};
 use crate::listener::{self, Options, admin::Admin};
 use crate::metrics::Metrics;
 use crate::sse::Keyring;
+use crate::store::ObjectStore;
 use crate::store::local::LocalStore;
 use crate::types::{Clock, SystemClock, UserId};
 
@@ -68,7 +69,15 @@ pub enum Error {
 pub async fn serve(config: Config) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let front = Arc::new(front(&config, &clock).await?);
+    let Rooms { front, store, keystore } = rooms(&config, &clock).await?;
+    let front = Arc::new(front);
+    let watched = Arc::clone(&store);
+    metrics.refresh_with(move |metrics| {
+        let status = watched.status();
+        metrics.store_read_only.set(status.read_only.is_some().into());
+        metrics.store_full.set(status.full.into());
+        metrics.store_cleaning.set(status.cleaning.into());
+    });
     let tls = config.tls.as_ref().map(listener::server_config).transpose()?;
 
     let open =
@@ -80,7 +89,8 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     println!("sealgate serves {scheme}://{} (health and metrics: http://{} )", at(&clients)?, at(&probes)?);
 
     let shutdown = CancellationToken::new();
-    let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::new(|| Ok(())), shutdown.clone()));
+    let admin =
+        Arc::new(Admin::new(Arc::clone(&metrics), Arc::new(move || ready(&store, &keystore)), shutdown.clone()));
     // Probes are answered while requests drain ("not ready: shutting down"): their port closes last.
     let quiet = CancellationToken::new();
     let admin = listener::serve(probes, admin, Options::admin(&config), Arc::clone(&metrics), quiet.clone());
@@ -101,8 +111,27 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     stopped
 }
 
+/// Whether everything can be done that clients may ask for. A full disk is no reason: another gateway would not have
+/// more room, and deleting must go on.
+fn ready(store: &LocalStore, keystore: &EmbeddedKms) -> Result<(), String> {
+    if let Some(why) = store.status().read_only {
+        return Err(format!("the store is read-only: {why}"));
+    }
+    if keystore.is_read_only() {
+        return Err("the keystore is read-only since a write failed".to_owned());
+    }
+    Ok(())
+}
+
+/// What is joined to serve, and what is watched beside it.
+struct Rooms {
+    front: Front,
+    store: Arc<LocalStore>,
+    keystore: Arc<EmbeddedKms>,
+}
+
 /// Joins the rooms, from the store to the edge.
-async fn front(config: &Config, clock: &Arc<dyn Clock>) -> Result<Front, Error> {
+async fn rooms(config: &Config, clock: &Arc<dyn Clock>) -> Result<Rooms, Error> {
     let credentials = Arc::new(credentials(config)?);
     let directory = config.data_dir.clone();
     let (given, region, ticking) = (config.root_key_file.clone(), config.region.clone(), Arc::clone(clock));
@@ -120,20 +149,26 @@ async fn front(config: &Config, clock: &Arc<dyn Clock>) -> Result<Front, Error> 
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
     let kms = KmsFront::new(verifier, KmsApi::new(Arc::clone(&keystore)));
-    let gateway = Gateway::new(store, Keyring::new(keystore, service), config.region.clone(), Arc::clone(clock))
-        .defaulting_to(config.default_encryption);
+    let gateway = Gateway::new(
+        Arc::clone(&store) as Arc<dyn ObjectStore>,
+        Keyring::new(Arc::clone(&keystore) as Arc<dyn KeyService>, service),
+        config.region.clone(),
+        Arc::clone(clock),
+    )
+    .defaulting_to(config.default_encryption);
     let edge = EdgeConfig {
         region: config.region.clone(),
         sigv2: if config.allow_sigv2 { SigV2::Allowed } else { SigV2::Refused },
         base_domains: config.base_domains.clone(),
         idle_timeout: config.body_idle_timeout,
     };
-    Ok(Front::new(
+    let front = Front::new(
         Edge::new(credentials, Arc::clone(clock), edge),
         S3Dialect::new(Arc::new(gateway), BaseDomains::new(config.base_domains.clone())),
         kms,
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
-    ))
+    );
+    Ok(Rooms { front, store, keystore })
 }
 
 fn credentials(config: &Config) -> Result<Credentials, Error> {

@@ -67,6 +67,9 @@ pub struct Flags {
     /// Longest standstill of a body [default: 60s].
     #[arg(long, value_name = "DURATION")]
     body_idle_timeout: Option<String>,
+    /// Bytes a second that a body must move on average [default: 1024].
+    #[arg(long, value_name = "BYTES")]
+    body_min_rate: Option<String>,
     /// Connections served at once [default: 16384].
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<String>,
@@ -99,6 +102,7 @@ impl Flags {
             log_level,
             header_read_timeout,
             body_idle_timeout,
+            body_min_rate,
             max_connections,
             drain_timeout,
         } = self;
@@ -121,6 +125,7 @@ impl Flags {
             ("log_level", log_level),
             ("header_read_timeout", header_read_timeout),
             ("body_idle_timeout", body_idle_timeout),
+            ("body_min_rate", body_min_rate),
             ("max_connections", max_connections),
             ("drain_timeout", drain_timeout),
         ];

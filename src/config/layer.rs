@@ -31,6 +31,7 @@ pub(super) const FIELDS: &[&str] = &[
     "log_level",
     "header_read_timeout",
     "body_idle_timeout",
+    "body_min_rate",
     "max_connections",
     "drain_timeout",
 ];

@@ -93,6 +93,8 @@ pub struct Config {
     pub header_read_timeout: Duration,
     /// How long a body may stand still, in either direction.
     pub body_idle_timeout: Duration,
+    /// How many bytes a second a body must move on average while we wait for the client; 0: any rate will do.
+    pub body_min_rate: u64,
     /// How many connections are served at once; more wait to be accepted.
     pub max_connections: usize,
     /// How long requests in flight may go on after SIGTERM.
@@ -119,6 +121,7 @@ impl Default for Config {
             log_level: LogLevel::Info,
             header_read_timeout: Duration::from_secs(30),
             body_idle_timeout: Duration::from_secs(60),
+            body_min_rate: 1024,
             max_connections: 16_384,
             drain_timeout: Duration::from_secs(30),
         }
@@ -180,6 +183,7 @@ impl Config {
             log_level: layers.one("log_level")?.unwrap_or(d.log_level),
             header_read_timeout: seconds(layers, "header_read_timeout", d.header_read_timeout)?,
             body_idle_timeout: seconds(layers, "body_idle_timeout", d.body_idle_timeout)?,
+            body_min_rate: layers.one::<setting::Rate>("body_min_rate")?.map_or(d.body_min_rate, |rate| rate.0),
             max_connections: layers.one::<setting::Connections>("max_connections")?.map_or(d.max_connections, |n| n.0),
             drain_timeout: seconds(layers, "drain_timeout", d.drain_timeout)?,
         })

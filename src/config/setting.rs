@@ -127,6 +127,18 @@ impl Setting for Connections {
     }
 }
 
+/// Bytes a second; 0 is none.
+pub(super) struct Rate(pub(super) u64);
+
+impl Setting for Rate {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(rate @ 0..=1_000_000_000) => Ok(Self(rate)),
+            _ => Err(format!("{text:?} is not a number of bytes a second between 0 and 1000000000")),
+        }
+    }
+}
+
 /// A region's name, as a credential scope can carry it.
 pub(super) struct Region(pub(super) String);
 

@@ -69,6 +69,7 @@ fn samples() -> Vec<(&'static str, &'static str, &'static str)> {
         ("log_level", "\"debug\"", "debug"),
         ("header_read_timeout", "\"5s\"", "5s"),
         ("body_idle_timeout", "\"2m\"", "2m"),
+        ("body_min_rate", "0", "0"),
         ("max_connections", "7", "7"),
         ("drain_timeout", "\"500ms\"", "500ms"),
     ]
@@ -132,6 +133,7 @@ fn a_wrong_value_names_its_field_and_its_source() {
         ("log_level", "loud"),
         ("header_read_timeout", "30"),
         ("body_idle_timeout", "0s"),
+        ("body_min_rate", "1KiB"),
         ("max_connections", "0"),
         ("drain_timeout", "1000h"),
     ];

@@ -82,7 +82,11 @@ impl Handler for Front {
             trailers: admitted.trailers,
             trailing_checksum: admitted.trailing_checksum,
         };
-        self.s3.handle(admitted.parts, admitted.body, context).await.map(|body| body.boxed_unsync())
+        let response = self.s3.handle(admitted.parts, admitted.body, context).await;
+        match admitted.form {
+            Some(form) => form.answer(response, s3s::Body::from).map(|body| body.boxed_unsync()),
+            None => response.map(|body| body.boxed_unsync()),
+        }
     }
 }
 

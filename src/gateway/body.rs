@@ -32,6 +32,28 @@ pub enum BodyError {
     /// The trailer is missing, renamed, duplicated or malformed.
     #[error("malformed trailer: {0}")]
     MalformedTrailer(&'static str),
+    /// The body of an HTML form is none.
+    #[error("malformed form: {0}")]
+    MalformedForm(&'static str),
+    /// The fields of an HTML form take more bytes than they may.
+    #[error("the fields of the form are too long")]
+    FormTooLong,
+    /// The file of a form is longer than its policy (or anything) allows.
+    #[error("the file of {proposed} bytes exceeds the maximum of {maximum}")]
+    FileTooLarge {
+        /// How long it is at least.
+        proposed: u64,
+        /// The most allowed.
+        maximum: u64,
+    },
+    /// The file of a form is shorter than its policy asks for.
+    #[error("the file of {proposed} bytes is below the minimum of {minimum}")]
+    FileTooSmall {
+        /// How long it is.
+        proposed: u64,
+        /// The least allowed.
+        minimum: u64,
+    },
     /// No byte came for too long.
     #[error("the body did not arrive in time")]
     Timeout,
@@ -63,12 +85,24 @@ impl fmt::Debug for TrailerSlot {
     }
 }
 
+/// What is known of a body's length before it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LengthIs {
+    /// It was declared; a body of another length is refused.
+    Declared,
+    /// Only what it cannot exceed: the file of an HTML form ends where its boundary stands. The stream's clean end says
+    /// that the body is whole.
+    Ceiling,
+}
+
 /// A request's body in plaintext.
 pub struct PlainBody {
     /// The chunks.
     pub stream: PlainStream,
-    /// The declared length of the plaintext in bytes. The edge refuses a body without one.
+    /// The length of the plaintext in bytes, exact or the most that it may be.
     pub len: u64,
+    /// Which of the two.
+    pub length_is: LengthIs,
     /// Where trailing headers appear, for a body that announced some.
     pub trailers: Option<TrailerSlot>,
 }

@@ -12,8 +12,8 @@ use super::put::{ObjectWrite, check_metadata, customer_of, opaque_etag};
 use super::records::checksums_of;
 use super::transfer::Intake;
 use super::{
-    Checksum, CopyRequest, CopySource, DeclaredDigests, Error, Gateway, MetadataDirective, ObjectHeaders, Written,
-    principal,
+    Checksum, CopyRequest, CopySource, DeclaredDigests, Error, Gateway, LengthIs, MetadataDirective, ObjectHeaders,
+    Written, principal,
 };
 
 /// A source that the caller may read, opened, with its data key.
@@ -136,7 +136,8 @@ impl Gateway {
     ) -> Result<Written, Error> {
         let OpenedSource { looked, open, data_key } = source;
         let plain = self.plaintext(&looked, open.as_ref(), &data_key, None).await?;
-        let body = Intake { stream: plain, len: looked.summary.plain_len.0, trailers: None };
+        let body =
+            Intake { stream: plain, len: looked.summary.plain_len.0, length_is: LengthIs::Declared, trailers: None };
         let write = ObjectWrite {
             at: copying.at,
             headers: copying.headers,

@@ -31,7 +31,7 @@ mod records;
 mod tests;
 mod transfer;
 
-pub use body::{BodyError, PlainBody, PlainStream, TrailerSlot};
+pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use error::Error;
 pub use model::*;
 

@@ -14,8 +14,8 @@ use super::put::{aead_of, check_metadata, check_size, customer_of, etag_of};
 use super::records::{PartDigests, PartRecord, UploadState};
 use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
-    Checksum, ChecksumKind, CreateUploadRequest, DeclaredDigests, Error, Gateway, ListPartsRequest, PartCopyRequest,
-    PartInfo, PartList, PartRequest, PartWritten, UploadCreated, principal,
+    Checksum, ChecksumKind, CreateUploadRequest, DeclaredDigests, Error, Gateway, LengthIs, ListPartsRequest,
+    PartCopyRequest, PartInfo, PartList, PartRequest, PartWritten, UploadCreated, principal,
 };
 
 /// An upload in progress whose metadata and state have been verified.
@@ -78,7 +78,8 @@ impl Gateway {
         };
         let data_key = self.upload_key(caller, &uploading, request.customer_key.as_ref()).await?;
         let stream = self.plaintext(&source.looked, source.open.as_ref(), &source.data_key, range).await?;
-        let body = Intake { stream, len: range.map_or(size, |(_, len)| len), trailers: None };
+        let body =
+            Intake { stream, len: range.map_or(size, |(_, len)| len), length_is: LengthIs::Declared, trailers: None };
         let digests = with_upload_checksum(DeclaredDigests::default(), &uploading.state)?;
         let part = PartWrite { number: request.number, digests, customer: request.customer_key };
         self.write_part(&uploading, &data_key, part, body).await

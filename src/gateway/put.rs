@@ -15,8 +15,8 @@ use super::digest::{Computed, Digester};
 use super::records::digests_of;
 use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
-    Conditions, DeclaredDigests, Error, Gateway, MAX_SINGLE_UPLOAD, MAX_USER_METADATA, ObjectHeaders, PutRequest,
-    Written, principal,
+    Conditions, DeclaredDigests, Error, Gateway, LengthIs, MAX_SINGLE_UPLOAD, MAX_USER_METADATA, ObjectHeaders,
+    PutRequest, Written, principal,
 };
 
 /// What seals the new bodies of a mode: AES-256-GCM, the fastest here by far (limits.md §1), or nothing.
@@ -60,7 +60,9 @@ impl Gateway {
         write: ObjectWrite,
         body: Intake,
     ) -> Result<Written, Error> {
-        check_size(body.len)?;
+        if body.length_is == LengthIs::Declared {
+            check_size(body.len)?;
+        }
         check_metadata(&write.headers)?;
         let ObjectWrite { at, headers, choice, digests, precondition } = write;
         let (envelope, data_key) = self.keys.create(&principal(caller)?, &choice, &at).await?;
@@ -71,10 +73,11 @@ impl Gateway {
         let md5_etag = envelope.mode().shows_digests();
         let sealer = PartSealer::new(&data_key, PartNumber::FIRST, aead, SegmentSize::DEFAULT)?.expecting(body.len);
         let mut sink = Sink::Object(self.store.put(&at, metadata).await?);
-        let size = body.len;
         let sealed = seal_into(body, sealer, Digester::new(digests, md5_etag), &mut sink).await?;
 
         let Sealed { part, digests, mut rest } = sealed;
+        let size = part.plain_len;
+        check_size(size)?;
         let etag = etag_of(&digests, md5_etag)?;
         let attributes = Attributes {
             object: envelope.object,

@@ -9,7 +9,7 @@ use crate::sse::{BodyOpener, PartSealer, SealedPart};
 use crate::store::{self, CipherStream, ObjectWriter, PartWriter};
 
 use super::digest::{Computed, Digester};
-use super::{BodyError, Error, PlainBody, PlainOut, TrailerSlot};
+use super::{BodyError, Error, LengthIs, PlainBody, PlainOut, TrailerSlot};
 
 /// Ciphertext is handed to the store in batches of about this many bytes: four segments, so that a thread hop or an
 /// upstream frame is paid once per batch and not per segment (limits.md §2).
@@ -55,12 +55,18 @@ impl Sink {
 pub(super) struct Intake {
     pub(super) stream: PlainOut,
     pub(super) len: u64,
+    pub(super) length_is: LengthIs,
     pub(super) trailers: Option<TrailerSlot>,
 }
 
 impl From<PlainBody> for Intake {
     fn from(body: PlainBody) -> Self {
-        Self { stream: Box::pin(body.stream.map_err(Error::from)), len: body.len, trailers: body.trailers }
+        Self {
+            stream: Box::pin(body.stream.map_err(Error::from)),
+            len: body.len,
+            length_is: body.length_is,
+            trailers: body.trailers,
+        }
     }
 }
 
@@ -97,7 +103,7 @@ pub(super) async fn seal_into(
             }
         }
     }
-    if received != body.len {
+    if received != body.len && body.length_is == LengthIs::Declared {
         return Err(BodyError::Incomplete.into());
     }
     let digests = digester.finish(body.trailers.as_ref())?;

@@ -10,10 +10,14 @@ use super::policy::Denied;
 /// How a caller proved who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
+    /// Signature version 2 in the fields of an HTML form.
+    SigV2Form,
     /// Signature version 2 in the `Authorization` header.
     SigV2Header,
     /// Signature version 2 in the URL.
     SigV2Url,
+    /// Signature version 4 in the fields of an HTML form.
+    SigV4Form,
     /// Signature version 4 in the `Authorization` header.
     SigV4Header,
     /// Signature version 4 in the URL (a presigned URL).
@@ -24,7 +28,7 @@ impl Scheme {
     /// Whether this is signature version 4, which SSE-KMS asks for.
     #[must_use]
     pub fn is_sigv4(self) -> bool {
-        matches!(self, Self::SigV4Header | Self::SigV4Url)
+        matches!(self, Self::SigV4Form | Self::SigV4Header | Self::SigV4Url)
     }
 }
 

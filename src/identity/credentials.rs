@@ -13,6 +13,17 @@ use super::sigv4::SigningKeys;
 /// A secret access key. Wiped on drop, never printed, not `Clone`.
 pub struct Secret(Zeroizing<String>);
 
+/// Secrets are never compared: were `Secret` to get an `==`, this would not compile.
+const _: fn() = || {
+    trait Comparable<Marker> {
+        fn only_one_way() {}
+    }
+    struct ByEquality;
+    impl<T: ?Sized> Comparable<()> for T {}
+    impl<T: ?Sized + PartialEq> Comparable<ByEquality> for T {}
+    <Secret as Comparable<_>>::only_one_way();
+};
+
 impl Secret {
     /// A secret as the configuration has it.
     #[must_use]

@@ -5,6 +5,8 @@ use crate::types::AccessKeyId;
 /// Where a signature stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
+    /// In the fields of an HTML form.
+    Form,
     /// In the `Authorization` header.
     Header,
     /// In the URL's query.

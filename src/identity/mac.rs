@@ -17,6 +17,17 @@ pub(super) fn compare(computed: &[u8], given: &[u8]) -> Option<SignatureMatch> {
 #[derive(Clone, Copy)]
 pub(super) struct Signature([u8; 32]);
 
+/// Signatures are compared by [`compare`] alone: were `Signature` to get an `==`, this would not compile.
+const _: fn() = || {
+    trait Comparable<Marker> {
+        fn only_one_way() {}
+    }
+    struct ByEquality;
+    impl<T: ?Sized> Comparable<()> for T {}
+    impl<T: ?Sized + PartialEq> Comparable<ByEquality> for T {}
+    <Signature as Comparable<_>>::only_one_way();
+};
+
 impl Signature {
     /// Reads the wire form. S3 compares text, so upper-case digits are as wrong as any other character.
     pub(super) fn from_hex(text: &[u8]) -> Option<Self> {

@@ -187,8 +187,10 @@ fn add_caller(context: &mut Context, caller: &Caller, arn: Option<&str>) {
         context.set("aws:username", user.user().to_string());
     }
     let (kind, version) = match user.scheme() {
+        Scheme::SigV2Form => ("POST", "AWS"),
         Scheme::SigV2Header => ("REST-HEADER", "AWS"),
         Scheme::SigV2Url => ("REST-QUERY-STRING", "AWS"),
+        Scheme::SigV4Form => ("POST", "AWS4-HMAC-SHA256"),
         Scheme::SigV4Header => ("REST-HEADER", "AWS4-HMAC-SHA256"),
         Scheme::SigV4Url => ("REST-QUERY-STRING", "AWS4-HMAC-SHA256"),
     };

@@ -101,10 +101,17 @@ impl Claim {
         let credential = credentials.lookup(&self.access_key).ok_or_else(unknown)?;
         in_time()?;
         canonical::host(parts)?;
-        let signed = string_to_sign(parts, &self.date, bucket_in_host);
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, credential.secret().expose().as_bytes());
+        let path = parts.uri.path();
+        let matches = |path: &str| {
+            let signed = string_to_sign(parts, &self.date, bucket_in_host, path);
+            compare(hmac::sign(&key, &signed).as_ref(), &self.signature)
+        };
+        // `/bucket` and `/bucket/` are one resource: botocore sends the one and signs the other.
+        let is_bucket = bucket_in_host.is_none() && path.len() > 1 && !path[1..].contains('/');
+        let also = || if is_bucket { matches(&format!("{path}/")) } else { None };
         let mismatch = || AuthError::SignatureMismatch(self.access_key.clone());
-        let proof = compare(hmac::sign(&key, &signed).as_ref(), &self.signature).ok_or_else(mismatch)?;
+        let proof = matches(path).or_else(also).ok_or_else(mismatch)?;
         Ok(Authenticated::new(proof, &credential, self.access_key, self.scheme))
     }
 }
@@ -126,7 +133,7 @@ fn header_date(headers: &HeaderMap) -> Result<(SignedDate, String), AuthError> {
     found.ok_or(AuthError::DateInvalid)
 }
 
-fn string_to_sign(parts: &Parts, date: &str, bucket_in_host: Option<&str>) -> Vec<u8> {
+fn string_to_sign(parts: &Parts, date: &str, bucket_in_host: Option<&str>, path: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let header = |name| parts.headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
     for line in [
@@ -146,7 +153,7 @@ fn string_to_sign(parts: &Parts, date: &str, bucket_in_host: Option<&str>) -> Ve
         out.extend_from_slice(&[name.as_bytes(), b":", &value, b"\n"].concat());
     }
     let query = parts.uri.query().unwrap_or_default();
-    out.extend_from_slice(&sigv2_resource(bucket_in_host, parts.uri.path(), query));
+    out.extend_from_slice(&sigv2_resource(bucket_in_host, path, query));
     out
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderMap, header};
 
-use crate::types::Clock;
+use crate::types::{Clock, Timestamp};
 
 use super::caller::Caller;
 use super::canonical;
@@ -75,6 +75,18 @@ impl Verifier {
         Self { credentials, clock, region, sigv2 }
     }
 
+    pub(super) fn sigv2(&self) -> SigV2 {
+        self.sigv2
+    }
+
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Establishes the caller of an S3 request from its head alone. A request without any signature is anonymous; one
     /// with a signature is what that signature says or refused. `bucket_in_host` is the bucket of virtual-host
     /// addressing, which SigV2 signs.
@@ -127,7 +139,7 @@ impl Verifier {
         checked.verify(parts, &hash, KMS).map(|verified| Caller::User(verified.caller))
     }
 
-    fn against(&self, service: Service) -> Against<'_> {
+    pub(super) fn against(&self, service: Service) -> Against<'_> {
         Against { credentials: &self.credentials, now: self.clock.now(), region: &self.region, service }
     }
 
@@ -195,7 +207,7 @@ impl Verifier {
     }
 }
 
-fn check_duplicates(headers: &HeaderMap) -> Result<(), AuthError> {
+pub(super) fn check_duplicates(headers: &HeaderMap) -> Result<(), AuthError> {
     let once = |name: &str| SINGLE.contains(&name) || (name.starts_with("x-amz-") && !name.starts_with("x-amz-meta-"));
     let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
     match headers.keys().map(header::HeaderName::as_str).filter(|name| once(name)).find(twice) {

@@ -39,7 +39,8 @@ pub(super) async fn serve<H: Handler>(service: Arc<Service<H>>, tcp: TcpStream, 
         metrics: Arc::clone(&service.metrics),
         shared: Arc::clone(&shared),
     });
-    let io = GuardedIo::new(stream, service.options.body_idle_timeout, Arc::clone(&shared));
+    let (idle, rate) = (service.options.body_idle_timeout, service.options.body_min_rate);
+    let io = GuardedIo::new(stream, idle, rate, Arc::clone(&shared));
     let handler = Arc::clone(&service.handler);
     let mut connection = http1::Builder::new()
         // Without a timer, hyper's own header timeout does nothing.

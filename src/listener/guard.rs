@@ -37,21 +37,22 @@ pub(super) struct GuardedIo<T> {
     refused: Option<&'static str>,
     /// What hyper has yet to be shown of the spoiler.
     spoiler: &'static [u8],
-    reading: Standstill,
-    writing: Standstill,
+    reading: Pace,
+    writing: Pace,
 }
 
 impl<T> GuardedIo<T> {
-    /// Guards `io`; a body that does not move for `idle`, in either direction, fails.
-    pub(super) fn new(io: T, idle: Duration, shared: Arc<Shared>) -> Self {
+    /// Guards `io`; a body that does not move for `idle`, in either direction, fails, and so does one that falls so far
+    /// behind `rate` bytes a second (0: any).
+    pub(super) fn new(io: T, idle: Duration, rate: u64, shared: Arc<Shared>) -> Self {
         Self {
             io,
             framing: Framing::new(),
             shared,
             refused: None,
             spoiler: &[],
-            reading: Standstill::new(idle),
-            writing: Standstill::new(idle),
+            reading: Pace::new(idle, rate),
+            writing: Pace::new(idle, rate),
         }
     }
 
@@ -113,8 +114,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
         let start = buf.filled().len();
         match Pin::new(&mut this.io).poll_read(cx, buf) {
             Poll::Ready(result) => {
-                this.reading.moved();
                 result?;
+                if this.framing.in_body() {
+                    this.reading.moved(buf.filled().len().saturating_sub(start));
+                } else {
+                    this.reading.renew();
+                    this.writing.renew();
+                }
                 Poll::Ready(this.inspect(buf, start))
             }
             Poll::Pending if this.framing.in_body() => {
@@ -128,9 +134,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
 }
 
 impl<T: AsyncWrite + Unpin> GuardedIo<T> {
-    fn timed<R>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
-        if result.is_ready() {
-            self.writing.moved();
+    fn timed<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<R>>,
+        bytes: impl FnOnce(&R) -> usize,
+    ) -> Poll<io::Result<R>> {
+        if let Poll::Ready(done) = &result {
+            self.writing.moved(done.as_ref().map_or(0, bytes));
             return result;
         }
         ready!(self.writing.poll_over(cx));
@@ -143,7 +154,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_write(cx, buf);
-        this.timed(cx, result)
+        this.timed(cx, result, |written| *written)
     }
 
     fn poll_write_vectored(
@@ -153,7 +164,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
-        this.timed(cx, result)
+        this.timed(cx, result, |written| *written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -163,41 +174,136 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_flush(cx);
-        this.timed(cx, result)
+        this.timed(cx, result, |()| 0)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_shutdown(cx);
-        this.timed(cx, result)
+        this.timed(cx, result, |()| 0)
     }
 }
 
-/// Times one direction: from the first fruitless poll until the next byte.
+/// How long may be waited yet. Waiting uses it up, and each byte that moves buys some back, `1 / rate` seconds, up to the
+/// limit. So a standstill ends after the limit, and a body slower than the rate once it is that far behind.
 #[derive(Debug)]
-struct Standstill {
+struct Budget {
     limit: Duration,
+    /// Bytes a second; 0: any byte buys back everything.
+    rate: u64,
+    left: Duration,
+}
+
+impl Budget {
+    fn spend(&mut self, waited: Duration) {
+        self.left = self.left.saturating_sub(waited);
+    }
+
+    fn earn(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let bought = bytes.saturating_mul(1_000_000).checked_div(self.rate).map(Duration::from_micros);
+        self.left = bought.map_or(self.limit, |bought| self.left.saturating_add(bought).min(self.limit));
+    }
+}
+
+/// Times one direction: from a fruitless poll until something moves.
+#[derive(Debug)]
+struct Pace {
+    budget: Budget,
     /// Kept between waits, so that a stall costs no allocation.
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    waiting: Option<Instant>,
 }
 
-impl Standstill {
-    fn new(limit: Duration) -> Self {
-        Self { limit, timer: None, waiting: false }
+impl Pace {
+    fn new(limit: Duration, rate: u64) -> Self {
+        Self { budget: Budget { limit, rate, left: limit }, timer: None, waiting: None }
     }
 
-    fn moved(&mut self) {
-        self.waiting = false;
+    /// A poll bore fruit, be it without a byte.
+    fn moved(&mut self, bytes: usize) {
+        if let Some(since) = self.waiting.take() {
+            self.charge(since.elapsed());
+        }
+        self.budget.earn(bytes);
     }
 
-    /// Ready once nothing has moved for the limit.
+    /// A wait that outlasted the budget and was not cut is one that nobody asked about: the handler was slow, and it is
+    /// not the client's fault.
+    fn charge(&mut self, waited: Duration) {
+        if waited > self.budget.left {
+            self.budget.left = self.budget.limit;
+        } else {
+            self.budget.spend(waited);
+        }
+    }
+
+    /// A new message: what an earlier one used up is its own.
+    fn renew(&mut self) {
+        self.waiting = None;
+        self.budget.left = self.budget.limit;
+    }
+
+    /// Ready once the time is used up.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.limit)));
-        if !self.waiting {
-            self.waiting = true;
-            timer.as_mut().reset(Instant::now() + self.limit);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.budget.limit)));
+        if self.waiting.is_none() {
+            let now = Instant::now();
+            self.waiting = Some(now);
+            timer.as_mut().reset(now + self.budget.left);
         }
         timer.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds until a body that moves `bytes` after every `step` seconds is over, if it ever is.
+    fn dripped(rate: u64, step: u64, bytes: usize) -> Option<u64> {
+        let limit = Duration::from_secs(60);
+        let mut budget = Budget { limit, rate, left: limit };
+        (0..1000).find_map(|steps| {
+            let left = budget.left;
+            budget.spend(Duration::from_secs(step));
+            let over = budget.left.is_zero().then(|| steps * step + left.as_secs());
+            budget.earn(bytes);
+            over
+        })
+    }
+
+    #[test]
+    fn a_body_slower_than_the_rate_is_over_once_it_is_the_limit_behind() {
+        assert_eq!(dripped(1024, 1, 1), Some(60));
+        assert_eq!(dripped(1024, 1, 512), Some(119), "half the rate lasts twice as long");
+        assert_eq!(dripped(1024, 1, 1024), None, "the rate itself is enough");
+        assert_eq!(dripped(1024, 50, 1 << 30), None, "a pause is no standstill");
+        assert_eq!(dripped(1024, 61, 1 << 30), Some(60), "nothing is saved up");
+        assert_eq!(dripped(0, 59, 1), None, "without a rate any byte will do");
+        assert_eq!(dripped(0, 60, 1), Some(60));
+        assert_eq!(dripped(0, 1, 0), Some(60), "no byte will not");
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_nobody_asked_about_is_not_the_clients() {
+        let mut pace = Pace::new(Duration::from_secs(60), 1024);
+        pace.charge(Duration::from_secs(61));
+        assert_eq!(pace.budget.left, Duration::from_secs(60));
+        pace.charge(Duration::from_secs(50));
+        assert_eq!(pace.budget.left, Duration::from_secs(10));
+    }
+
+    #[tokio::test]
+    async fn a_new_message_has_all_the_time() {
+        let mut pace = Pace::new(Duration::from_secs(60), 1024);
+        pace.budget.spend(Duration::from_secs(59));
+        pace.moved(1);
+        assert!(pace.budget.left < Duration::from_secs(2));
+        pace.renew();
+        assert_eq!(pace.budget.left, Duration::from_secs(60));
     }
 }

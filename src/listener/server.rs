@@ -42,6 +42,8 @@ pub struct Options {
     pub header_read_timeout: Duration,
     /// Longest standstill of a body, in either direction.
     pub body_idle_timeout: Duration,
+    /// Bytes a second that a body must move on average while we wait for the client; 0: any rate.
+    pub body_min_rate: u64,
     /// Connections at once; more wait in the kernel's queue.
     pub max_connections: usize,
     /// How long requests in flight may go on after the shutdown signal.
@@ -58,6 +60,7 @@ impl Options {
             role: Role::Gateway,
             header_read_timeout: config.header_read_timeout,
             body_idle_timeout: config.body_idle_timeout,
+            body_min_rate: config.body_min_rate,
             max_connections: config.max_connections,
             drain_timeout: config.drain_timeout,
             tls,

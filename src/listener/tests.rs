@@ -327,6 +327,21 @@ async fn a_body_that_stands_still_is_cut_in_either_direction() {
     assert!(!text.contains("200"), "{text}");
     server.wait_for("sealgate_http_refused_total{reason=\"request body stalled\"} 1").await;
 
+    // A byte now and then is no progress either.
+    let (read, mut write) = TcpStream::connect(server.address).await.unwrap().into_split();
+    write.write_all(b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n").await.unwrap();
+    let drip = async {
+        while write.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let mut read = read;
+    tokio::select! {
+        () = drip => {}
+        _ = read_out(&mut read) => {}
+    }
+    server.wait_for("sealgate_http_refused_total{reason=\"request body stalled\"} 2").await;
+
     let mut reader = TcpStream::connect(server.address).await.unwrap();
     reader.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     server.wait_for("sealgate_http_refused_total{reason=\"response stalled\"} 1").await;

@@ -1,6 +1,9 @@
 //! What is counted, for Prometheus. One [`Metrics`] holds every series and the registry that renders them; there are no
 //! globals. Labels come from fixed sets: no bucket, object key, user or path, which clients could make up without end.
 
+use std::fmt;
+use std::sync::OnceLock;
+
 use http::Method;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
@@ -31,6 +34,20 @@ pub struct Metrics {
     pub integrity_failures: IntCounter,
     /// 1 while the store refuses writes after a failed sync, else 0.
     pub store_read_only: IntGauge,
+    /// 1 while the store has no room for new objects, else 0.
+    pub store_full: IntGauge,
+    /// 1 while files of the store wait to be unlinked, else 0.
+    pub store_cleaning: IntGauge,
+    refresh: OnceLock<Refresh>,
+}
+
+/// Brings gauges up to date before they are shown.
+struct Refresh(Box<dyn Fn(&Metrics) + Send + Sync>);
+
+impl fmt::Debug for Refresh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refresh")
+    }
 }
 
 impl Metrics {
@@ -78,6 +95,13 @@ impl Metrics {
                 "sealgate_store_read_only",
                 "1 while the store refuses writes after a failed sync.",
             )?,
+            store_full: gauge(r, "sealgate_store_full", "1 while the store has no room for new objects.")?,
+            store_cleaning: gauge(
+                r,
+                "sealgate_store_cleaning",
+                "1 while files wait to be unlinked: orphans after a start, dead bodies, given-up writes.",
+            )?,
+            refresh: OnceLock::new(),
             registry,
         })
     }
@@ -106,11 +130,19 @@ impl Metrics {
         self.durations.with_label_values(&[method_label(method)])
     }
 
+    /// Sets what brings gauges up to date each time before they are rendered; it must not block. The first one stays.
+    pub fn refresh_with(&self, refresh: impl Fn(&Self) + Send + Sync + 'static) {
+        let _ = self.refresh.set(Refresh(Box::new(refresh)));
+    }
+
     /// All series in Prometheus' text format (version 0.0.4).
     ///
     /// # Errors
     /// When a series cannot be encoded: a mistake in this file.
     pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        if let Some(refresh) = self.refresh.get() {
+            refresh.0(self);
+        }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
@@ -185,7 +217,7 @@ mod tests {
         metrics.kms_request("unwrap_key", "ok");
         metrics.refused("bare line feed");
         metrics.integrity_failures.inc();
-        metrics.store_read_only.set(1);
+        metrics.refresh_with(|metrics| metrics.store_read_only.set(1));
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         for line in [
             "sealgate_http_requests_total{method=\"GET\",status=\"4xx\"} 1",

@@ -9,6 +9,7 @@ mod commitment;
 mod digests;
 mod envelope;
 mod error;
+pub(crate) mod fuzzing;
 mod header;
 mod keyring;
 mod layout;

@@ -151,8 +151,13 @@ class Signer:
 
 def put(gateway, bucket, key, body, variant="hash", headers=(), **wrong):
     """A signed PUT of `body` in one of the variants: the request, its signer, and its chunks where it has any."""
+    return signed(gateway, "PUT", f"/{bucket}/{key}", body, variant, headers, **wrong)
+
+
+def signed(gateway, method, path, body, variant="hash", headers=(), query=(), **wrong):
+    """Any request signed in one of the variants: the request, its signer, and its chunks where it has any."""
     signer = Signer(gateway, **wrong)
-    request = Request("PUT", f"/{bucket}/{key}", [*headers])
+    request = Request(method, path, [*headers], query=list(query))
     half = len(body) // 2
     pieces = [piece for piece in (body[:half], body[half:]) if piece]
     chunks = []

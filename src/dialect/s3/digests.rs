@@ -188,8 +188,7 @@ pub(super) fn verify_whole(body: &[u8], declared: &DeclaredDigests, trailer: Opt
         compare(body, *algorithm, value)?;
     }
     if let Some(algorithm) = declared.trailing {
-        let value =
-            trailer.and_then(|text| decode(algorithm, text)).ok_or(Error::InvalidDigest("trailing checksum"))?;
+        let value = trailer.and_then(|text| decode(algorithm, text)).ok_or(Error::InvalidDigest(algorithm.header()))?;
         compare(body, algorithm, &value)?;
     }
     Ok(())

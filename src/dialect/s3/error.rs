@@ -108,7 +108,9 @@ pub fn face(error: &Error) -> Face {
         Error::BadDigest(what) => {
             Face::bad("BadDigest", format!("The {what} you specified did not match what we received."))
         }
-        Error::InvalidDigest(what) => Face::bad("InvalidDigest", format!("The {what} you specified is not valid.")),
+        // Only a trailer gets this far; what stands in a header is parsed by the dialect. S3's InvalidDigest is of
+        // Content-MD5 alone.
+        Error::InvalidDigest(what) => Face::invalid_request(format!("Value for {what} trailing header is invalid.")),
         Error::BucketAlreadyExists => Face::new(
             S::CONFLICT,
             "BucketAlreadyExists",
@@ -217,6 +219,22 @@ pub(super) fn body_face(error: &BodyError) -> Face {
             StatusCode::FORBIDDEN,
             "SignatureDoesNotMatch",
             "The signature of a chunk of the body does not match the signature we calculated.",
+        ),
+        BodyError::MalformedForm(why) => Face::bad(
+            "MalformedPOSTRequest",
+            format!("The body of your POST request is not well-formed multipart/form-data: {why}."),
+        ),
+        BodyError::FormTooLong => Face::bad(
+            "MaxPostPreDataLengthExceededError",
+            "Your POST request fields preceding the upload file were too large.",
+        ),
+        BodyError::FileTooLarge { maximum, .. } => Face::bad(
+            "EntityTooLarge",
+            format!("Your proposed upload exceeds the maximum allowed size ({maximum} bytes)."),
+        ),
+        BodyError::FileTooSmall { minimum, .. } => Face::bad(
+            "EntityTooSmall",
+            format!("Your proposed upload is smaller than the minimum allowed size ({minimum} bytes)."),
         ),
         BodyError::MalformedTrailer(_) => Face::bad(
             "MalformedTrailerError",
@@ -331,7 +349,7 @@ mod tests {
         let table: Vec<(Error, u16, &str)> = vec![
             (Error::AccessDenied("no".into()), 403, "AccessDenied"),
             (Error::BadDigest("Content-MD5"), 400, "BadDigest"),
-            (Error::InvalidDigest("Content-MD5"), 400, "InvalidDigest"),
+            (Error::InvalidDigest("x-amz-checksum-crc32"), 400, "InvalidRequest"),
             (Error::BucketAlreadyExists, 409, "BucketAlreadyExists"),
             (Error::BucketAlreadyOwnedByYou, 409, "BucketAlreadyOwnedByYou"),
             (Error::BucketNotEmpty, 409, "BucketNotEmpty"),

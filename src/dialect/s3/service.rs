@@ -15,7 +15,7 @@ use http_body::Body;
 use s3s::S3Error;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
-use crate::gateway::{BodyError, Gateway, PlainBody};
+use crate::gateway::{BodyError, Gateway, LengthIs, PlainBody};
 use crate::identity::Caller;
 
 use super::adapter::Adapter;
@@ -23,6 +23,7 @@ use super::context::{Call, RequestContext};
 use super::digests;
 use super::error::{Face, body_face, face};
 use super::host::BaseDomains;
+use super::numbers;
 use super::refuse;
 use super::response::{About, finish};
 use super::route::{BodyKind, Operation, target};
@@ -68,7 +69,10 @@ impl S3Dialect {
         // Before anything that could log or fail: no key stays among the headers.
         let sse = SseHeaders::take(&mut parts.headers);
         let ended = Arc::new(AtomicBool::new(body.is_end_stream() || body.size_hint().exact() == Some(0)));
-        let body = Incoming { body: Box::pin(body), ended: Arc::clone(&ended) };
+        let hint = body.size_hint();
+        let length_is =
+            if hint.exact().is_none() && hint.upper().is_some() { LengthIs::Ceiling } else { LengthIs::Declared };
+        let body = Incoming { body: Box::pin(body), length_is, ended: Arc::clone(&ended) };
         let mut about = About {
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
@@ -147,7 +151,7 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Face> {
 }
 
 fn plain(body: Incoming, len: u64, context: &RequestContext) -> PlainBody {
-    PlainBody { stream: Box::pin(body), len, trailers: context.trailers.clone() }
+    PlainBody { length_is: body.length_is, stream: Box::pin(body), len, trailers: context.trailers.clone() }
 }
 
 /// Reads a small XML document whole and checks what was declared of it.
@@ -182,6 +186,7 @@ async fn document(
         .as_deref()
         .and_then(|name| context.trailers.as_ref().and_then(|slot| slot.header(name)));
     digests::verify_whole(&whole, &declared, trailer.as_deref()).map_err(|error| face(&error))?;
+    numbers::check(&whole)?;
     if operation == Operation::PutBucketEncryption && contains(&whole, b"BlockedEncryptionTypes") {
         // s3s skips elements that it does not know; this one would be a promise.
         return Err(Face::not_implemented("BlockedEncryptionTypes"));
@@ -204,6 +209,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 /// The request's body as a stream of plaintext that remembers whether it was read to its end.
 struct Incoming {
     body: Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>,
+    length_is: LengthIs,
     ended: Arc<AtomicBool>,
 }
 
@@ -251,7 +257,7 @@ mod tests {
         let (mut parts, body) = request.into_parts();
         let sse = SseHeaders::take(&mut parts.headers);
         let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {});
-        let body = Incoming { body: Box::pin(body), ended: Arc::default() };
+        let body = Incoming { body: Box::pin(body), length_is: LengthIs::Declared, ended: Arc::default() };
         prepare(parts, body, &sse, context(), &BaseDomains::new(["s3.test".to_owned()])).await
     }
 
@@ -337,7 +343,8 @@ mod tests {
     #[tokio::test]
     async fn a_failing_small_body_keeps_its_own_code() {
         let failing = futures::stream::iter([Err::<http_body::Frame<Bytes>, _>(BodyError::HashMismatch)]);
-        let body = Incoming { body: Box::pin(StreamBody::new(failing)), ended: Arc::default() };
+        let body =
+            Incoming { body: Box::pin(StreamBody::new(failing)), length_is: LengthIs::Declared, ended: Arc::default() };
         let (parts, _) = request("POST", "/b?delete", &[], "").into_parts();
         let refused = prepare(parts, body, &SseHeaders::default(), context(), &BaseDomains::default()).await;
         assert_eq!(refused.unwrap_err().code, "XAmzContentSHA256Mismatch");

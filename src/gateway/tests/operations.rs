@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::support::*;
-use crate::gateway::{BodyError, Conditions, DeclaredDigests, Error, EtagMatch, GetRequest, PlainBody, PutRequest};
+use crate::gateway::{
+    BodyError, Conditions, DeclaredDigests, Error, EtagMatch, GetRequest, LengthIs, PlainBody, PutRequest,
+};
 
 fn one_of(etag: &str) -> Option<EtagMatch> {
     Some(EtagMatch::OneOf(vec![etag.to_owned()]))
@@ -18,6 +20,7 @@ async fn a_write_that_fails_leaves_the_old_object() {
     let failing = |last, len| PlainBody {
         stream: Box::pin(futures::stream::iter([chunk(), chunk(), last])),
         len,
+        length_is: LengthIs::Declared,
         trailers: None,
     };
     let len = 3 * SEGMENT as u64;

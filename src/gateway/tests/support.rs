@@ -103,7 +103,12 @@ pub(super) fn under(key: &str) -> Option<SseRequest> {
 
 pub(super) fn body(bytes: &[u8]) -> PlainBody {
     let chunks: Vec<_> = bytes.chunks(100_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-    PlainBody { stream: Box::pin(futures::stream::iter(chunks)), len: bytes.len() as u64, trailers: None }
+    PlainBody {
+        stream: Box::pin(futures::stream::iter(chunks)),
+        len: bytes.len() as u64,
+        length_is: crate::gateway::LengthIs::Declared,
+        trailers: None,
+    }
 }
 
 pub(super) fn put(at: &ObjectAt, bytes: &[u8]) -> PutRequest {

@@ -79,6 +79,11 @@ impl Claim {
         Self::of_parts(Place::Url, &credential, &headers, &signature, Some(window))
     }
 
+    /// Reads the credential and the signature of a form; no header is signed there.
+    pub(in crate::identity) fn from_form(credential: &str, signature: &str) -> Result<Self, AuthError> {
+        Self::of_parts(Place::Form, credential, "host", signature, None)
+    }
+
     fn of_parts(
         place: Place,
         credential: &str,

@@ -88,6 +88,28 @@ impl Claim {
         Ok(Checked { claim: self, credential, date, scope })
     }
 
+    /// Verifies a form: its signature is over the policy alone, as the form has it. How long it holds is the policy's
+    /// to say, so its date may be any that has come.
+    pub(in crate::identity) fn verify_form(
+        &self,
+        date: SignedDate,
+        policy: &str,
+        against: &Against<'_>,
+    ) -> Result<Authenticated, AuthError> {
+        let unknown = || AuthError::AccessKeyUnknown(self.access_key.clone());
+        let credential = against.credentials.lookup(&self.access_key).ok_or_else(unknown)?;
+        let scope = self.check_scope(&date, against)?;
+        let (from, now) = (date.seconds(), millis(against.now));
+        if now < from.saturating_sub(MAX_SKEW).saturating_mul(1000) {
+            return Err(AuthError::NotYetValid { from, now: now / 1000 });
+        }
+        let key = credential.signing_keys().get(credential.secret(), &scope);
+        let mismatch = || AuthError::SignatureMismatch(self.access_key.clone());
+        let given = self.signature.ok_or_else(mismatch)?;
+        let proof = compare(&hmac_sha256(&key, policy.as_bytes()), given.as_bytes()).ok_or_else(mismatch)?;
+        Ok(Authenticated::new(proof, &credential, self.access_key.clone(), Scheme::SigV4Form))
+    }
+
     fn check_scope(&self, date: &SignedDate, against: &Against<'_>) -> Result<KeyScope, AuthError> {
         let (region, service) = (against.region, against.service.name);
         let flaw = if self.day != date.day() {
@@ -142,6 +164,7 @@ impl Checked<'_> {
         let given = self.claim.signature.ok_or_else(mismatch)?;
         let proof = compare(&computed, given.as_bytes()).ok_or_else(mismatch)?;
         let scheme = match self.claim.place {
+            Place::Form => Scheme::SigV4Form,
             Place::Header => Scheme::SigV4Header,
             Place::Url => Scheme::SigV4Url,
         };

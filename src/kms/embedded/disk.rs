@@ -91,6 +91,11 @@ impl Disk {
         Ok(Self { db, failed: AtomicBool::new(false) })
     }
 
+    /// Whether a write failed; see [`Disk::write`].
+    pub(super) fn is_read_only(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
     pub(super) fn read(&self, name: Name) -> Result<Option<Vec<u8>>, Error> {
         self.db.get(name.bytes()).map_err(|e| opening(&e))
     }

@@ -129,6 +129,12 @@ impl EmbeddedKms {
         self.inner.service_key.clone()
     }
 
+    /// Whether a write failed: keys are served on, but nothing is changed before the next start.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.inner.disk.is_read_only()
+    }
+
     /// Makes `len` (1–1,024) random bytes, plain and wrapped: the API's GenerateDataKey.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! Bodies and who shares them: reference counts, and what becomes garbage when the last one goes.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::committer::Change;
 use super::core::Core;
@@ -56,7 +55,7 @@ pub(crate) fn discard(change: &mut Change<'_>, body: Id, files: Vec<Id>) -> Resu
     }
     let key = change.core().next_sequence().to_be_bytes().to_vec();
     change.put(Table::Garbage, key, &GarbageRecord { body, files })?;
-    change.after(|core| core.garbage.store(true, Ordering::Release));
+    change.after(|core| core.cleanup.add_garbage());
     Ok(())
 }
 

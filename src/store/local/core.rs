@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rocksdb::WriteBatch;
 
+use super::cleanup::Cleanup;
 use super::database::{Database, Table, status};
 use super::files::Files;
 use super::health::{Health, io};
@@ -28,8 +29,8 @@ pub(crate) struct Core {
     pub(crate) pins: Arc<Pins>,
     pub(crate) health: Health,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Set when there may be garbage to collect.
-    pub(crate) garbage: AtomicBool,
+    /// What waits to be unlinked.
+    pub(crate) cleanup: Arc<Cleanup>,
     /// To the maintenance thread.
     pub(crate) sweeper: Sender<Task>,
     /// All buckets: asked on every request, changed seldom, and only after the change is durable.
@@ -47,7 +48,8 @@ impl Core {
     pub(crate) fn open(dir: &Path, clock: Arc<dyn Clock>, sweeper: Sender<Task>) -> Result<Self, Error> {
         std::fs::create_dir_all(dir).map_err(io("making the data directory"))?;
         let lock = lock(dir)?;
-        let files = Arc::new(Files::open(&dir.join("bodies"))?);
+        let cleanup = Arc::new(Cleanup::default());
+        let files = Arc::new(Files::open(&dir.join("bodies"), Arc::clone(&cleanup))?);
         let db = Database::open(&dir.join("db"))?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("syncing the data directory"))?;
         let sequence = db.record::<u64>(Table::Meta, SEQUENCE_KEY)?.unwrap_or(0);
@@ -58,7 +60,7 @@ impl Core {
             pins: Arc::default(),
             health: Health::default(),
             clock,
-            garbage: AtomicBool::new(true),
+            cleanup,
             sweeper,
             buckets: RwLock::new(buckets),
             sequence: AtomicU64::new(sequence),

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use super::cleanup::Cleanup;
 use super::health::{Health, io};
 use super::maintenance::Task;
 use super::record::{Id, fresh_id};
@@ -25,6 +26,7 @@ pub(crate) struct Files {
     root_fd: OwnedFd,
     /// Files that exist, or are about to, and that no record names yet: the sweep must spare them.
     pending: Mutex<HashSet<Id>>,
+    cleanup: Arc<Cleanup>,
 }
 
 impl Files {
@@ -32,7 +34,7 @@ impl Files {
     ///
     /// # Errors
     /// I/O.
-    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(root: &Path, cleanup: Arc<Cleanup>) -> Result<Self, Error> {
         std::fs::create_dir_all(root).map_err(io("making the body directory"))?;
         for part in 0..=u8::MAX {
             match std::fs::create_dir(root.join(format!("{part:02x}"))) {
@@ -44,7 +46,7 @@ impl Files {
         }
         let root_file = File::open(root).map_err(io("opening the body directory"))?;
         root_file.sync_all().map_err(io("syncing the body directory"))?;
-        Ok(Self { root: root.to_owned(), root_fd: root_file.into(), pending: Mutex::default() })
+        Ok(Self { root: root.to_owned(), root_fd: root_file.into(), pending: Mutex::default(), cleanup })
     }
 
     /// Where a file lies, below the root.
@@ -150,9 +152,11 @@ impl Drop for NewFile {
             Fate::Named => self.files.set_pending(self.id, false),
             Fate::Unknown => {}
             Fate::Unlink => {
+                self.files.cleanup.abandon();
                 if self.sweeper.send(Task::Abandoned(self.id)).is_err() {
                     // The store is closing; what cannot be unlinked now is swept at the next start.
                     let _ = self.files.unlink(&self.id);
+                    self.files.cleanup.forget();
                 }
             }
         }

@@ -39,6 +39,16 @@ impl Health {
         if self.full.load(Ordering::Relaxed) { Err(Error::Full) } else { Ok(()) }
     }
 
+    /// Why nothing may be changed any more.
+    pub(crate) fn read_only(&self) -> Option<&str> {
+        self.broken.get().map(String::as_str)
+    }
+
+    /// Whether nothing may be added for want of space.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// No more writes, for good. The first reason stays.
     pub(crate) fn fail(&self, why: String) {
         if self.broken.set(why.clone()).is_ok() {

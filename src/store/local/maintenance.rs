@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rocksdb::WriteBatch;
 use tokio::sync::oneshot;
@@ -19,6 +19,8 @@ use crate::store::Error;
 
 /// How long dead bodies gather before they are unlinked, and how often the free space is looked at.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long after a sweep that failed the next begins.
+const SWEEP_AGAIN: Duration = Duration::from_secs(60);
 /// How many garbage records one pass takes.
 const PASS: usize = 1024;
 
@@ -77,7 +79,8 @@ impl Drop for Maintenance {
 }
 
 fn run(core: &Core, queue: &Receiver<Task>, stop: &AtomicBool) {
-    report("sweeping orphans", sweep(core, stop));
+    let mut sweep_again = try_sweep(core, stop);
+    collect(core, stop);
     while !stop.load(Ordering::Relaxed) {
         match queue.recv_timeout(PAUSE) {
             Ok(Task::Abandoned(id)) => abandon(core, id),
@@ -88,6 +91,9 @@ fn run(core: &Core, queue: &Receiver<Task>, stop: &AtomicBool) {
             Ok(Task::Wake) => {}
             Err(RecvTimeoutError::Timeout) => {
                 core.health.look_at_space(core.files.root());
+                if sweep_again.is_some_and(|when| Instant::now() >= when) {
+                    sweep_again = try_sweep(core, stop);
+                }
                 collect(core, stop);
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -101,6 +107,14 @@ fn run(core: &Core, queue: &Receiver<Task>, stop: &AtomicBool) {
     }
 }
 
+/// Sweeps; gives back when to try again, if that failed.
+fn try_sweep(core: &Core, stop: &AtomicBool) -> Option<Instant> {
+    let swept = sweep(core, stop);
+    let again = swept.is_err().then(|| Instant::now() + SWEEP_AGAIN);
+    report("sweeping orphans", swept);
+    again
+}
+
 fn report(doing: &'static str, result: Result<(), Error>) {
     if let Err(error) = result {
         tracing::warn!(?error, doing, "maintenance failed; it is tried again later");
@@ -110,6 +124,7 @@ fn report(doing: &'static str, result: Result<(), Error>) {
 fn abandon(core: &Core, id: Id) {
     report("unlinking a given-up write", core.files.unlink(&id));
     core.files.set_pending(id, false);
+    core.cleanup.forget();
 }
 
 /// Unlinks every file that neither a record nor a writer knows. Checked in this order: a writer's file leaves the
@@ -142,7 +157,8 @@ fn sweep(core: &Core, stop: &AtomicBool) -> Result<(), Error> {
 /// Collects until nothing is left but what is being read.
 fn collect(core: &Core, stop: &AtomicBool) {
     // After a failed sync nobody knows what is durable: what looks dead may live after a restart.
-    if core.health.may_change().is_err() || !core.garbage.swap(false, Ordering::AcqRel) {
+    let _running = core.cleanup.begin();
+    if core.health.may_change().is_err() || !core.cleanup.take_garbage() {
         return;
     }
     let mut from = Vec::new();
@@ -151,7 +167,7 @@ fn collect(core: &Core, stop: &AtomicBool) {
             Ok(Some(next)) => from = next,
             Ok(None) => return,
             Err(error) => {
-                core.garbage.store(true, Ordering::Release);
+                core.cleanup.add_garbage();
                 report("collecting dead bodies", Err(error));
                 return;
             }
@@ -169,7 +185,7 @@ fn pass(core: &Core, from: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let Some((key, value)) = iter.item() else { break };
         let dead: GarbageRecord = record::decode(value)?;
         if core.pins.is_pinned(&dead.body) {
-            core.garbage.store(true, Ordering::Release);
+            core.cleanup.add_garbage();
         } else {
             for id in &dead.files {
                 core.files.unlink(id)?;

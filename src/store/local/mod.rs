@@ -15,6 +15,7 @@
 pub mod block;
 mod bodies;
 mod buckets;
+mod cleanup;
 mod committer;
 mod core;
 mod database;
@@ -73,6 +74,16 @@ impl LocalStore {
         Ok(Self { core, committer, maintenance })
     }
 
+    /// How the store is, from memory.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            read_only: self.core.health.read_only().map(str::to_owned),
+            full: self.core.health.is_full(),
+            cleaning: !self.core.cleanup.is_idle(),
+        }
+    }
+
     /// Waits until the sweep at start is over and everything that was dead or given up before this call is unlinked,
     /// save what is being read. For tests and for a quiet end; nothing depends on it.
     pub async fn collect_garbage(&self) {
@@ -98,6 +109,17 @@ impl LocalStore {
         let core = Arc::clone(&self.core);
         joined(tokio::task::spawn_blocking(move || work(&core)).await)
     }
+}
+
+/// How a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Why it takes no more changes until it is started again, if so.
+    pub read_only: Option<String>,
+    /// The disk has no room for new objects.
+    pub full: bool,
+    /// Files wait to be unlinked: orphans at start, dead bodies, given-up writes.
+    pub cleaning: bool,
 }
 
 #[async_trait]

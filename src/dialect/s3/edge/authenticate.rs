@@ -5,28 +5,23 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 
+use crate::dialect::s3::BaseDomains;
 use crate::identity::{AuthError, Caller, Pair, Scheme, is_auth_parameter, pairs};
 
 use super::EdgeError;
 use super::framing::Plan;
 
-/// The bucket that the host names, for hosts right below a base domain.
-pub(super) fn bucket_in_host(parts: &Parts, base_domains: &[String]) -> Option<String> {
+/// The bucket that the host names, as every room behind the edge will read it.
+pub(super) fn bucket_in_host(parts: &Parts, domains: &BaseDomains) -> Option<String> {
     let named = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let host = named.or(parts.uri.authority().map(http::uri::Authority::as_str))?.trim().to_ascii_lowercase();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host.as_str(),
-    };
-    let bucket = base_domains.iter().find_map(|domain| name.strip_suffix(domain.as_str())?.strip_suffix('.'));
-    bucket.filter(|bucket| !bucket.is_empty()).map(str::to_owned)
+    domains.bucket(named.or(parts.uri.authority().map(http::uri::Authority::as_str))?.trim())
 }
 
 /// Takes everything out of the head that the edge has dealt with.
 pub(super) fn strip(mut parts: Parts, caller: &Caller, plan: &Plan) -> Result<Parts, EdgeError> {
     if let Some(scheme) = caller.user().map(crate::identity::Authenticated::scheme) {
         match scheme {
-            Scheme::SigV2Header | Scheme::SigV4Header => {}
+            Scheme::SigV2Form | Scheme::SigV2Header | Scheme::SigV4Form | Scheme::SigV4Header => {}
             Scheme::SigV2Url => strip_query(&mut parts, |pair| !is_auth_parameter(&pair.name))?,
             Scheme::SigV4Url => {
                 lower_parameters(&mut parts)?;

@@ -13,10 +13,11 @@ use http_body::{Body, Frame, SizeHint};
 use subtle::ConstantTimeEq;
 use tokio::time::{Instant, Sleep};
 
-use crate::gateway::{BodyError, PlainBody, TrailerSlot};
+use crate::gateway::{BodyError, LengthIs, PlainBody, TrailerSlot};
 use crate::identity::{AuthError, ChunkDecoder, ChunkSigner, Chunking, Payload, Sha256};
 
 use super::EdgeError;
+use super::form::FormFile;
 
 /// Any error of a connection.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -43,6 +44,7 @@ impl BodyFailure {
 #[derive(Debug)]
 pub(super) enum Decoding {
     Chunked(Box<ChunkDecoder>),
+    Form(Box<FormFile>),
     Hashed(Sha256, [u8; 32]),
     Plain,
 }
@@ -171,13 +173,16 @@ where
     }
 
     fn decode_pending(&mut self) -> Result<Option<Bytes>, BodyError> {
+        if let Decoding::Form(file) = &mut self.decoding {
+            return file.decode(&mut self.pending);
+        }
         while !self.pending.is_empty() {
             let data = match &mut self.decoding {
                 Decoding::Chunked(decoder) => match decoder.decode(&mut self.pending)? {
                     Some(data) => data,
                     None => break,
                 },
-                Decoding::Hashed(..) | Decoding::Plain => std::mem::take(&mut self.pending),
+                Decoding::Form(_) | Decoding::Hashed(..) | Decoding::Plain => std::mem::take(&mut self.pending),
             };
             // A usize is at most 64 bits wide on every platform that Rust has.
             self.to_decode = self.to_decode.checked_sub(data.len() as u64).ok_or(BodyError::TooLong)?;
@@ -196,6 +201,10 @@ where
     /// The wire has ended: is this what was declared and signed?
     fn verify_end(&mut self) -> Result<(), BodyError> {
         match &mut self.decoding {
+            Decoding::Form(file) => {
+                file.finish()?;
+                self.to_decode = 0;
+            }
             Decoding::Chunked(decoder) => {
                 let headers = decoder.finish()?;
                 if let Some(slot) = &self.trailers {
@@ -227,12 +236,16 @@ where
     #[must_use]
     pub fn into_plain(self) -> PlainBody {
         let (len, trailers) = (self.to_deliver, self.trailers.clone());
+        let length_is = match self.decoding {
+            Decoding::Form(_) => LengthIs::Ceiling,
+            Decoding::Chunked(_) | Decoding::Hashed(..) | Decoding::Plain => LengthIs::Declared,
+        };
         let mut body = self;
         let stream = futures::stream::poll_fn(move |cx| {
             let frame = ready!(Pin::new(&mut body).poll_frame(cx));
             Poll::Ready(frame.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default())))
         });
-        PlainBody { stream: Box::pin(stream), len, trailers }
+        PlainBody { stream: Box::pin(stream), len, length_is, trailers }
     }
 }
 
@@ -272,7 +285,12 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.to_deliver)
+        let mut hint = SizeHint::new();
+        match self.decoding {
+            Decoding::Form(_) => hint.set_upper(self.to_deliver),
+            Decoding::Chunked(_) | Decoding::Hashed(..) | Decoding::Plain => hint.set_exact(self.to_deliver),
+        }
+        hint
     }
 }
 
@@ -296,7 +314,7 @@ impl Idle {
 }
 
 /// A connection's end before the body's is the client's doing and has its own answer.
-fn connection_error(error: &(dyn Error + 'static)) -> BodyError {
+pub(super) fn connection_error(error: &(dyn Error + 'static)) -> BodyError {
     let mut cause = Some(error);
     while let Some(current) = cause {
         if let Some(hyper) = current.downcast_ref::<hyper::Error>() {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use http::StatusCode;
 
 use crate::gateway::BodyError;
-use crate::identity::{AuthError, Flaw, Place, shown_time};
+use crate::identity::{AuthError, Flaw, FormError, Place, shown_time};
 
 use super::EdgeError;
 
@@ -54,7 +54,7 @@ impl Face {
 }
 
 /// Text for XML 1.0: what it has no place for becomes U+FFFD.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -80,10 +80,14 @@ impl EdgeError {
             Self::DecodedLengthInvalid => {
                 bad("InvalidArgument", "x-amz-decoded-content-length must be a number of bytes.")
             }
-            Self::FormPost => Face::new(
+            Self::Form(error) => form_face(error),
+            Self::FormFileMissing => {
+                bad("IncorrectNumberOfFilesInPostRequest", "POST requires exactly one file upload per request.")
+            }
+            Self::FormUnsupported(what) => Face::new(
                 StatusCode::NOT_IMPLEMENTED,
                 "NotImplemented",
-                "Browser-based uploads using POST forms are not implemented.",
+                format!("The form field {what} is not implemented."),
             ),
             Self::LengthConflict => {
                 bad("InvalidRequest", "The request must give the length of its body once, in one way.")
@@ -124,6 +128,25 @@ pub fn body_face(error: &BodyError) -> Face {
         ),
         BodyError::ChunkSignature => Face::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", MISMATCH),
         BodyError::MalformedChunk(why) => bad("InvalidRequest", &format!("The chunked encoding is malformed: {why}.")),
+        BodyError::MalformedForm(why) => bad(
+            "MalformedPOSTRequest",
+            &format!("The body of your POST request is not well-formed multipart/form-data: {why}."),
+        ),
+        BodyError::FormTooLong => bad(
+            "MaxPostPreDataLengthExceededError",
+            "Your POST request fields preceding the upload file were too large.",
+        )
+        .with("MaxPostPreDataLengthBytes", super::form::MAX_FIELDS),
+        BodyError::FileTooLarge { proposed, maximum } => {
+            bad("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+                .with("ProposedSize", proposed)
+                .with("MaxSizeAllowed", maximum)
+        }
+        BodyError::FileTooSmall { proposed, minimum } => {
+            bad("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
+                .with("ProposedSize", proposed)
+                .with("MinSizeAllowed", minimum)
+        }
         BodyError::MalformedTrailer(why) => bad(
             "MalformedTrailerError",
             &format!(
@@ -186,6 +209,9 @@ pub fn s3_face(error: &AuthError) -> Face {
             forbidden("AccessDenied", "There were headers present in the request which were not signed")
                 .with("HeadersNotSigned", names.join(", "))
         }
+        AuthError::Malformed { place: Place::Form, flaw } => {
+            region(bad("InvalidArgument", &format!("The form's credentials are malformed; {flaw}")), flaw)
+        }
         AuthError::Malformed { place: Place::Header, flaw } => {
             let message = format!("The authorization header is malformed; {flaw}");
             region(bad("AuthorizationHeaderMalformed", &message), flaw)
@@ -234,6 +260,33 @@ pub fn s3_face(error: &AuthError) -> Face {
         AuthError::UnsupportedScheme => {
             bad("InvalidArgument", "Unsupported Authorization Type").with("ArgumentName", "Authorization")
         }
+    }
+}
+
+/// What S3 answers to a form.
+fn form_face(error: &FormError) -> Face {
+    let bad = |code, message: &str| Face::new(StatusCode::BAD_REQUEST, code, message);
+    let refused =
+        |why: &str| Face::new(StatusCode::FORBIDDEN, "AccessDenied", format!("Invalid according to Policy: {why}"));
+    match error {
+        FormError::Auth(error) => s3_face(error),
+        FormError::FieldMissing(name) => bad(
+            "InvalidArgument",
+            &format!(
+                "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
+            ),
+        )
+        .with("ArgumentName", name),
+        FormError::FieldTwice(name) => {
+            bad("InvalidArgument", "A form field is given more than once.").with("ArgumentName", name)
+        }
+        FormError::FieldNotText(name) => {
+            bad("InvalidArgument", "A form field has characters that it cannot have.").with("ArgumentName", name)
+        }
+        FormError::FieldInvalid(name) => bad("InvalidArgument", "A form field is not valid.").with("ArgumentName", name),
+        FormError::PolicyExpired => refused("Policy expired."),
+        FormError::PolicyInvalid(why) => bad("InvalidPolicyDocument", &format!("Invalid Policy: {why}")),
+        FormError::PolicyRefuses(why) => refused(why),
     }
 }
 

@@ -39,9 +39,6 @@ impl Plan {
     /// Reads the head of a request that is verified already.
     pub(super) fn of(parts: &Parts, payload: Payload) -> Result<Self, EdgeError> {
         let headers = &parts.headers;
-        if parts.method == Method::POST && is_form(headers) {
-            return Err(EdgeError::FormPost);
-        }
         let encoded = content_length(headers)?;
         let plan = match payload {
             Payload::Chunked(chunking) => Self {
@@ -85,7 +82,7 @@ impl Plan {
     }
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let text = headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let form = b"multipart/form-data";
     text.trim_ascii_start().get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form))
@@ -97,7 +94,7 @@ fn number(value: &http::HeaderValue) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, EdgeError> {
+pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, EdgeError> {
     match headers.get(header::CONTENT_LENGTH) {
         None => Ok(None),
         Some(_) if headers.contains_key(header::TRANSFER_ENCODING) => Err(EdgeError::LengthConflict),

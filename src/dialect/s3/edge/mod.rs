@@ -9,9 +9,15 @@
 mod authenticate;
 mod body;
 mod face;
+mod form;
 mod framing;
 #[cfg(test)]
 mod tests;
+
+/// What `crate::fuzzing` makes promises of.
+pub(super) mod fuzzed {
+    pub(crate) use super::form::{Event, FormParser, MAX_FIELDS};
+}
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +26,14 @@ use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body;
 
+use crate::dialect::s3::BaseDomains;
 use crate::gateway::{BodyError, TrailerSlot};
-use crate::identity::{AuthError, Caller, Credentials, SigV2, Transport, Verifier};
+use crate::identity::{AuthError, Caller, Credentials, FormError, SigV2, Transport, Verifier};
 use crate::types::Clock;
 
 pub use body::{BodyFailure, BoxError, EdgeBody};
 pub use face::{Face, body_face, s3_face};
+pub use form::FormReply;
 
 /// How long a client may send nothing of a body that it announced.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -67,9 +75,15 @@ pub enum EdgeError {
     /// `x-amz-decoded-content-length` is not a number.
     #[error("the decoded length is not a number")]
     DecodedLengthInvalid,
-    /// A POST of an HTML form.
-    #[error("POST forms are not implemented")]
-    FormPost,
+    /// A form whose signature, policy or fields are wrong.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// A form without a file.
+    #[error("the form has no file")]
+    FormFileMissing,
+    /// A form field asks for what is not implemented.
+    #[error("the form field {0} is not implemented")]
+    FormUnsupported(String),
     /// `Content-Length` is not a number, or stands beside `Transfer-Encoding`.
     #[error("the length of the body is contradictory")]
     LengthConflict,
@@ -102,7 +116,7 @@ pub enum EdgeError {
 #[derive(Debug)]
 pub struct Edge {
     verifier: Verifier,
-    base_domains: Vec<String>,
+    base_domains: BaseDomains,
     idle_timeout: Duration,
 }
 
@@ -123,6 +137,8 @@ pub struct Admitted<B> {
     pub trailers: Option<TrailerSlot>,
     /// What went wrong with the body, once something has.
     pub failure: BodyFailure,
+    /// How a form wants to be answered; the request itself has become the PutObject that the form means.
+    pub form: Option<FormReply>,
 }
 
 impl Edge {
@@ -131,7 +147,7 @@ impl Edge {
     pub fn new(credentials: Arc<Credentials>, clock: Arc<dyn Clock>, config: EdgeConfig) -> Self {
         Self {
             verifier: Verifier::new(credentials, clock, config.region, config.sigv2),
-            base_domains: config.base_domains.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            base_domains: BaseDomains::new(config.base_domains),
             idle_timeout: config.idle_timeout,
         }
     }
@@ -148,6 +164,9 @@ impl Edge {
         B::Error: Into<BoxError>,
     {
         let bucket = authenticate::bucket_in_host(&parts, &self.base_domains);
+        if form::is_posted(&parts, bucket.is_some()) {
+            return self.admit_form(parts, body, transport, bucket).await;
+        }
         let identified = self.verifier.identify(&parts, bucket.as_deref())?;
         let plan = framing::Plan::of(&parts, identified.payload)?;
         let parts = authenticate::strip(parts, &identified.caller, &plan)?;
@@ -160,6 +179,15 @@ impl Edge {
         if drain {
             body.drain().await?;
         }
-        Ok(Admitted { parts, body, caller: identified.caller, transport, trailing_checksum, trailers, failure })
+        Ok(Admitted {
+            parts,
+            body,
+            caller: identified.caller,
+            transport,
+            trailing_checksum,
+            trailers,
+            failure,
+            form: None,
+        })
     }
 }

@@ -1,0 +1,214 @@
+"""Runs owners against a server, kills it, and holds what is there afterwards against what they know."""
+
+import dataclasses
+import re
+import threading
+import time
+
+from client import Client, Lost
+from world import SHARED, Owner, after_of
+
+
+class Crew:
+    """Owners that use one server at the same time."""
+
+    def __init__(self, server, names, seed):
+        self.server = server
+        self.owners = [Owner(name, f"{seed}/{name}") for name in names]
+
+    def begin(self):
+        """Makes what all of them need. The server runs."""
+        client = Client(self.server)
+        assert client.create_bucket(SHARED).ok
+        for owner in self.owners:
+            step = owner.cmk()
+            owner.state = after_of(owner, step, step.send(client))
+        client.close()
+
+    def run_until_killed(self, delay):
+        """Lets every owner send requests, and kills the server `delay` seconds after all of them began. Gives the
+        number of requests that were acknowledged."""
+        gate, stop = threading.Barrier(len(self.owners) + 1), threading.Event()
+        done, failures = [], []
+
+        def work(owner):
+            client = Client(self.server)
+            try:
+                gate.wait()
+                while not stop.is_set():
+                    done.append(self.once(owner, client))
+            except Lost:
+                pass
+            except BaseException as error:  # noqa: BLE001 - it is told to whoever waits
+                failures.append(error)
+            finally:
+                client.close()
+
+        threads = [threading.Thread(target=work, args=(owner,)) for owner in self.owners]
+        for thread in threads:
+            thread.start()
+        gate.wait()
+        # The crash comes at a moment that nothing announces: this is the one wait for a time that is meant.
+        time.sleep(delay)
+        self.server.kill()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        return len(done)
+
+    @staticmethod
+    def once(owner, client):
+        """One request. While it has no answer it is the owner's `pending`."""
+        if owner.state.things and owner.dice.random() < 0.15:
+            key = owner.key(there=True)
+            thing = owner.state.things[key]
+            answer = client.get(SHARED, key, thing.read_headers())
+            wrong = thing.check(answer, whole=True) if answer.ok else f"status {answer.status} {answer.code}"
+            assert not wrong, f"{owner.name} reads {key}: {wrong}"
+            return "get"
+        step = owner.step()
+        answer = Crew.send(owner, client, step)
+        if answer is None:
+            raise Lost(step.name)
+        assert answer.ok, f"{owner.name}: {step.name}: {answer.status} {answer.body}"
+        return step.name
+
+    def do(self, owner, client, wanted, limit=2000):
+        """Sends requests until the next one's name matches `wanted`; gives that one, unsent."""
+        for _ in range(limit):
+            step = owner.step()
+            if re.fullmatch(wanted, step.name):
+                return step
+            self.send(owner, client, step)
+        raise AssertionError(f"no request like {wanted} in {limit}")
+
+    @staticmethod
+    def send(owner, client, step):
+        """Sends a request; gives its answer, or `None` when there was none. What the owner knows follows."""
+        owner.pending = step
+        try:
+            answer = step.send(client)
+        except Lost:
+            return None
+        if answer.ok:
+            owner.state, owner.pending = after_of(owner, step, answer), None
+        return answer
+
+    def verify(self):
+        """Holds the whole store against what the owners know; what was in flight is decided from now on."""
+        client = Client(self.server)
+        view = View(client)
+        for owner in self.owners:
+            settle(owner, view)
+        known = {key for owner in self.owners for key in owner.state.things}
+        assert set(view.listing) == known, f"listed but nobody's: {set(view.listing) ^ known}"
+        uploads = {name for owner in self.owners for name in owner.state.uploads}
+        assert set(view.uploads) == uploads, f"uploads that are nobody's: {set(view.uploads) ^ uploads}"
+        client.close()
+
+    def verify_files(self):
+        """Waits until the sweep is over; then there are exactly the files that the objects and parts need."""
+        wait_until_clean(self.server)
+        wanted = sum(owner.state.files() for owner in self.owners)
+        there = len(self.server.body_files())
+        assert there == wanted, f"{there} body files, where {wanted} have an object or a part"
+
+
+def wait_until_clean(server, timeout=30):
+    """Waits for the store to say that nothing waits to be unlinked."""
+    end = time.monotonic() + timeout
+    while server.metric("sealgate_store_cleaning"):
+        assert time.monotonic() < end, "the store does not finish cleaning up"
+        time.sleep(0.01)
+
+
+class View:
+    """What the server shows: listings once, objects as they are asked for."""
+
+    def __init__(self, client):
+        self.client = client
+        self.listing = client.list(SHARED)
+        self.uploads = client.uploads(SHARED)
+        self.buckets = client.buckets()
+
+    def problems(self, owner, state):
+        """Why what is there is not this state of the owner."""
+        yield from self.object_problems(owner, state)
+        yield from self.upload_problems(owner, state)
+        if (owner.bucket in self.buckets) != (owner.bucket in state.buckets):
+            yield f"bucket {owner.bucket}: there is {owner.bucket in self.buckets}"
+        for bucket, algorithm in state.buckets.items():
+            if bucket in self.buckets and (found := self.client.bucket_encryption(bucket)) != algorithm:
+                yield f"bucket {bucket} defaults to {found}, not {algorithm}"
+        for arn in state.cmks:
+            answer = self.client.kms("DescribeKey", KeyId=arn)
+            if not answer.ok or not answer.json["KeyMetadata"]["Enabled"]:
+                yield f"CMK {arn}: {answer.status} {answer.body}"
+
+    def object_problems(self, owner, state):
+        listed = {key for key in self.listing if key.startswith(owner.name + "/")}
+        if listed != set(state.things):
+            yield f"listed {sorted(listed)}, not {sorted(state.things)}"
+        for key, thing in state.things.items():
+            got = self.client.get(SHARED, key, thing.read_headers())
+            head = self.client.head(SHARED, key, thing.read_headers())
+            for answer, whole in ((got, True), (head, False)):
+                wrong = thing.check(answer, whole) if answer.ok else f"{answer.status} {answer.body}"
+                if wrong:
+                    yield f"{key}: {wrong}"
+            if got.ok and head.ok and key in self.listing:
+                size, etag = self.listing[key]
+                if (str(size), etag) != (head.headers["content-length"], head.etag) or got.etag != etag:
+                    yield f"{key}: listed as {size} {etag}, HEAD says {head.headers['content-length']} {head.etag}"
+
+    def upload_problems(self, owner, state):
+        there = {name for name, key in self.uploads.items() if key.startswith(owner.name + "/")}
+        if not set(state.uploads) - {None} <= there or len(there) != len(state.uploads):
+            yield f"uploads {there}, not {set(state.uploads)}"
+            return
+        for name, upload in state.uploads.items():
+            name = name or self.unknown_upload(owner, state)
+            if self.uploads[name] != upload.key:
+                yield f"upload {name} is for {self.uploads[name]}, not {upload.key}"
+            found = self.client.parts(SHARED, upload.key, name)
+            wanted = {number: (size, etag) for number, (_, size, etag) in upload.parts.items()}
+            known = {number for number, (_, etag) in wanted.items() if etag}
+            same = isinstance(found, dict) and set(found) == set(wanted) and all(
+                found[n][0] == wanted[n][0] and (n not in known or found[n] == wanted[n]) for n in wanted)
+            if not same:
+                yield f"upload {name}: parts {found}, not {wanted}"
+
+    def unknown_upload(self, owner, state):
+        """The upload whose creation had no answer."""
+        mine = {name for name, key in self.uploads.items() if key.startswith(owner.name + "/")}
+        return next(iter(mine - set(state.uploads)), None)
+
+    def adopt(self, owner, state):
+        """Learns what only an answer would have told: ETags and an upload's id."""
+        for key, thing in state.things.items():
+            if thing.etag is None:
+                state.things[key] = dataclasses.replace(thing, etag=self.listing[key][1])
+        if None in state.uploads:
+            state.uploads[self.unknown_upload(owner, state)] = state.uploads.pop(None)
+        for name, upload in state.uploads.items():
+            if any(etag is None for *_, etag in upload.parts.values()):
+                found = self.client.parts(SHARED, upload.key, name)
+                upload.parts = {n: (seed, size, found[n][1]) for n, (seed, size, _) in upload.parts.items()}
+
+
+def settle(owner, view):
+    """Decides whether the owner's last request was done: one of the two states must be there, whole."""
+    states = [("as acknowledged", owner.state)]
+    if owner.pending:
+        states.append((f"after {owner.pending.name}", after_of(owner, owner.pending, None)))
+    told = []
+    for name, state in states:
+        problems = list(view.problems(owner, state))
+        if not problems:
+            view.adopt(owner, state)
+            owner.state, owner.pending = state, None
+            return
+        told += [f"{owner.name} {name}: {problem}" for problem in problems]
+    raise AssertionError("neither state is there:\n" + "\n".join(told))
