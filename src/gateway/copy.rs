@@ -3,8 +3,8 @@
 use crate::identity::{Action, Caller};
 use crate::kms::DataKey;
 use crate::sse::{SseChoice, SseMode};
-use crate::store::{self, Bucket, Commit, CopyPlan, Metadata, OpenObject, Precondition};
-use crate::types::ObjectAt;
+use crate::store::{self, Bucket, Commit, CopyPlan, Metadata, OpenObject, Precondition, Versioning};
+use crate::types::{ObjectAt, VersionId};
 
 use super::bucket::default_encryption;
 use super::get::read_action;
@@ -22,6 +22,8 @@ pub(super) struct OpenedSource {
     pub(super) looked: Looked,
     pub(super) open: Box<dyn OpenObject>,
     pub(super) data_key: DataKey,
+    /// Its version, where its bucket has versions.
+    pub(super) version: Option<VersionId>,
 }
 
 /// A copy whose key and conditions are settled.
@@ -43,11 +45,11 @@ impl Gateway {
     }
 
     async fn copied(&self, caller: &Caller, request: CopyRequest) -> Result<Written, Error> {
-        let onto_itself = request.source.at == request.at && request.source.version.is_none();
-        if onto_itself && request.metadata == MetadataDirective::Copy && request.sse.is_none() {
+        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
+        let changes = request.metadata != MetadataDirective::Copy || request.sse.is_some();
+        if !changes && onto_itself(&request, &bucket) {
             return Err(Error::CopyOntoItself);
         }
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
         let source = self.open_source(caller, &request.source).await?;
         let headers = match request.metadata {
             MetadataDirective::Copy => source.looked.headers(),
@@ -75,7 +77,7 @@ impl Gateway {
 
     /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
     pub(super) async fn open_source(&self, caller: &Caller, source: &CopySource) -> Result<OpenedSource, Error> {
-        self.bucket_for(caller, &source.at.bucket, read_action(source.version.as_ref())).await?;
+        let bucket = self.bucket_for(caller, &source.at.bucket, read_action(source.version.as_ref())).await?;
         let opened = self.open(&source.at, source.version.as_ref()).await;
         let (looked, open) = opened.map_err(|error| match error {
             Error::DeleteMarker { named: true, .. } => Error::CopyOfMarker,
@@ -85,7 +87,8 @@ impl Gateway {
         check_customer_key(&looked.envelope, customer)?;
         source.conditions.judge_copy_source(&looked.etag(), looked.object.modified)?;
         let data_key = self.data_key(&principal(caller)?, &source.at, &looked.envelope, customer).await?;
-        Ok(OpenedSource { looked, open, data_key })
+        let version = shown_version(&bucket, &looked.object.version);
+        Ok(OpenedSource { looked, open, data_key, version })
     }
 
     async fn source_checksums(&self, source: &OpenedSource) -> Result<Vec<Checksum>, Error> {
@@ -134,6 +137,7 @@ impl Gateway {
             sse: envelope.status(customer_of(&copying.choice)),
             checksum: checksums.first().cloned(),
             size: looked.summary.plain_len.0,
+            source_version: source.version.clone(),
         }))
     }
 
@@ -146,7 +150,7 @@ impl Gateway {
         copying: Copying,
         compute: Option<super::ChecksumAlgorithm>,
     ) -> Result<Written, Error> {
-        let OpenedSource { looked, open, data_key } = source;
+        let OpenedSource { looked, open, data_key, version } = source;
         let plain = self.plaintext(&looked, open.as_ref(), &data_key, None).await?;
         let body =
             Intake { stream: plain, len: looked.summary.plain_len.0, length_is: LengthIs::Declared, trailers: None };
@@ -158,8 +162,16 @@ impl Gateway {
             precondition: copying.precondition,
             bucket: copying.bucket,
         };
-        self.write_object(caller, write, body).await
+        let written = self.write_object(caller, write, body).await?;
+        Ok(Written { source_version: version, ..written })
     }
+}
+
+/// Whether the copy would take its source's own place. A version that is named can be one to bring back; not so the
+/// `null` version of a bucket that never kept another.
+fn onto_itself(request: &CopyRequest, bucket: &Bucket) -> bool {
+    let only = |version: &VersionId| version.is_null() && bucket.versioning == Versioning::Never;
+    request.source.at == request.at && request.source.version.as_ref().is_none_or(only)
 }
 
 /// Whether the copy can have the source's body. Not when it goes to SSE-S3 from another mode: an SSE-S3 object's ETag
