@@ -92,6 +92,7 @@ impl Store {
         let bucket = Bucket {
             name: bucket(),
             owner: UserId::new("bench"),
+            versioning: sealgate::store::Versioning::Never,
             created: Timestamp(0),
             region: "us-east-1".to_owned(),
             configs: std::collections::BTreeMap::new(),

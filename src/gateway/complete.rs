@@ -58,7 +58,7 @@ impl Gateway {
             )));
         }
         let checksum = checksum_of(&uploading, &taken)?;
-        check_declared(request.checksum.as_ref(), checksum.as_ref())?;
+        check_declared(request.checksum.as_ref(), checksum.as_ref(), taken.len())?;
 
         let attributes = Attributes {
             object: uploading.envelope.object,
@@ -206,12 +206,16 @@ fn checksum_of(uploading: &Uploading, taken: &[Taken]) -> Result<Option<Checksum
     Ok(Some(combine_parts(algorithm, kind, &parts)))
 }
 
-fn check_declared(declared: Option<&(ChecksumAlgorithm, Vec<u8>)>, computed: Option<&Checksum>) -> Result<(), Error> {
-    match (declared, computed) {
-        (None, _) => Ok(()),
-        (Some((algorithm, value)), Some(have)) if have.algorithm == *algorithm && have.value == *value => Ok(()),
-        (Some((algorithm, _)), _) => Err(Error::BadDigest(algorithm.header())),
-    }
+/// Holds the object's checksum against what the client declared: algorithm, kind, value and, where it says, how many
+/// parts it is of.
+fn check_declared(
+    declared: Option<&(Checksum, Option<u32>)>,
+    computed: Option<&Checksum>,
+    count: usize,
+) -> Result<(), Error> {
+    let Some((declared, parts)) = declared else { return Ok(()) };
+    let counted = parts.is_none_or(|parts| u32::try_from(count) == Ok(parts));
+    if counted && computed == Some(declared) { Ok(()) } else { Err(Error::BadDigest(declared.algorithm.header())) }
 }
 
 fn taken_checksums(taken: &[Taken]) -> Vec<(ChecksumAlgorithm, Vec<u8>)> {

@@ -3,7 +3,7 @@
 use crate::identity::{Action, Caller};
 use crate::kms::DataKey;
 use crate::sse::{SseChoice, SseMode};
-use crate::store::{self, Bucket, Commit, CopyPlan, Metadata, OpenObject, Precondition, Versioning};
+use crate::store::{self, Bucket, Commit, CopyPlan, OpenObject, Precondition, Versioning};
 use crate::types::{ObjectAt, VersionId};
 
 use super::bucket::default_encryption;
@@ -46,15 +46,17 @@ impl Gateway {
 
     async fn copied(&self, caller: &Caller, request: CopyRequest) -> Result<Written, Error> {
         let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
-        let changes = request.metadata != MetadataDirective::Copy || request.sse.is_some();
+        let changes = request.metadata != MetadataDirective::Copy || request.sse.is_some() || request.tags.is_some();
         if !changes && onto_itself(&request, &bucket) {
             return Err(Error::CopyOntoItself);
         }
         let source = self.open_source(caller, &request.source).await?;
+        let source_tags = source.looked.headers().tags;
         let headers = match request.metadata {
             MetadataDirective::Copy => source.looked.headers(),
             MetadataDirective::Replace(headers) => headers,
         };
+        let headers = ObjectHeaders { tags: request.tags.unwrap_or(source_tags), ..headers };
         check_metadata(&headers)?;
         let copying = Copying {
             precondition: self.precondition(&request.at, &request.conditions).await?,
@@ -113,8 +115,7 @@ impl Gateway {
             // The source's ETag is the MD5 of its plaintext; under a CMK or a customer key no such fingerprint shows.
             envelope.etag = Some(opaque_etag()?);
         }
-        let ObjectHeaders { system, user } = copying.headers.clone();
-        let mut metadata = Metadata { system, user, ..Metadata::default() };
+        let mut metadata = copying.headers.clone().into_metadata();
         self.keys.bind(at, &mut metadata, &envelope)?;
         let plan = CopyPlan {
             source: (named.at.clone(), named.version.clone(), looked.object.tag.clone()),

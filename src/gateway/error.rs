@@ -80,6 +80,24 @@ pub enum Error {
         /// The most allowed.
         maximum: usize,
     },
+    /// A tag is not valid (said in the text).
+    #[error("{0}")]
+    InvalidTag(String),
+    /// More tags than allowed.
+    #[error("there are more than {maximum} tags")]
+    TooManyTags {
+        /// The most allowed.
+        maximum: usize,
+    },
+    /// The bucket has no tags.
+    #[error("the bucket has no tags")]
+    NoSuchTagSet,
+    /// The object has no such part.
+    #[error("the object has no part {number}")]
+    NoSuchObjectPart {
+        /// Which was asked for.
+        number: PartNumber,
+    },
     /// A conditional read found the object unchanged (`If-None-Match`, `If-Modified-Since`).
     #[error("not modified")]
     NotModified {

@@ -1,12 +1,16 @@
 //! GetObject and HeadObject.
 
 use crate::identity::{Action, Caller};
-use crate::sse::SseMode;
+use crate::sse::{SealedPart, SseMode};
+use crate::store::OpenObject;
 use crate::types::VersionId;
 
 use super::opened::{Looked, check_customer_key};
-use super::records::checksums_of;
-use super::{Error, Gateway, GetRequest, Got, ObjectInfo, RangeSpec, principal};
+use super::records::{checksums_of, part_checksums_of};
+use super::{Error, Gateway, GetRequest, Got, ObjectAttributes, ObjectInfo, ObjectPart, RangeSpec, principal};
+
+/// How often an object that keeps being replaced is looked at again.
+const TRIES: usize = 16;
 
 impl Gateway {
     /// Reads an object or a range of it. Only the segments that the range touches are fetched and opened.
@@ -25,7 +29,7 @@ impl Gateway {
         let (looked, open) = self.open(&request.at, request.version.as_ref()).await?;
         check_customer_key(&looked.envelope, request.customer_key.as_ref())?;
         request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
-        let range = range_of(request.range, looked.summary.plain_len.0)?;
+        let range = self.range_of(&request, &looked, open.as_ref()).await?;
 
         let principal = principal(caller)?;
         let data_key = self.data_key(&principal, &request.at, &looked.envelope, request.customer_key.as_ref()).await?;
@@ -33,8 +37,13 @@ impl Gateway {
         if request.checksum_mode && range.is_none() {
             info.checksums = checksums_of(&self.digests(&looked, open.as_ref(), &data_key).await?);
         }
-        let body = self.plaintext(&looked, open.as_ref(), &data_key, range).await?;
-        Ok(Got { info, range, body })
+        info.range = range;
+        // A part may be empty, and a range of no bytes is none that could be opened.
+        let body = match range {
+            Some((_, 0)) => Box::pin(futures::stream::empty()),
+            range => self.plaintext(&looked, open.as_ref(), &data_key, range).await?,
+        };
+        Ok(Got { info, body })
     }
 
     /// What GET would say, without a body. No KMS call, so that it works while a CMK is disabled; only the checksums,
@@ -43,10 +52,17 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::get_object`].
     pub async fn head_object(&self, caller: &Caller, request: GetRequest) -> Result<ObjectInfo, Error> {
-        self.alarm.heed(self.describe_object(caller, request).await)
+        // An overwrite between two looks at one object is no fault of the request: look again.
+        for _ in 0..TRIES {
+            match self.describe_object(caller, &request).await {
+                Err(Error::Conflict) => {}
+                described => return self.alarm.heed(described),
+            }
+        }
+        Err(Error::Conflict)
     }
 
-    async fn describe_object(&self, caller: &Caller, request: GetRequest) -> Result<ObjectInfo, Error> {
+    async fn describe_object(&self, caller: &Caller, request: &GetRequest) -> Result<ObjectInfo, Error> {
         let bucket = self.bucket_for(caller, &request.at.bucket, read_action(request.version.as_ref())).await?;
         let looked = self.look(&request.at, request.version.as_ref()).await?;
         let customer = request.customer_key.as_ref();
@@ -56,8 +72,15 @@ impl Gateway {
         }
         request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
         let mut info = self.info(&bucket, &looked, customer)?;
+        info.range = match request.part {
+            None => range_in(request.range, info.size)?,
+            Some(_) => {
+                let open = self.open_same(request, &looked).await?;
+                self.range_of(request, &looked, open.as_ref()).await?
+            }
+        };
         if request.checksum_mode {
-            info.checksums = self.checksums(caller, &request, &looked).await?;
+            info.checksums = self.checksums(caller, request, &looked).await?;
         }
         Ok(info)
     }
@@ -68,15 +91,75 @@ impl Gateway {
         request: &GetRequest,
         looked: &Looked,
     ) -> Result<Vec<super::Checksum>, Error> {
+        let open = self.open_same(request, looked).await?;
         let customer = request.customer_key.as_ref();
-        let (again, open) = self.open(&request.at, request.version.as_ref()).await?;
-        if again.object.tag != looked.object.tag {
-            // Overwritten between the two looks: the checksum would be another object's. Leave it out, as for an
-            // object that has none.
-            return Ok(Vec::new());
-        }
         let data_key = self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
         Ok(checksums_of(&self.digests(looked, open.as_ref(), &data_key).await?))
+    }
+
+    /// Opens what was looked at: that version, so that an overwrite in between does not matter where the bucket keeps
+    /// versions. Elsewhere it is [`Error::Conflict`].
+    async fn open_same(&self, request: &GetRequest, looked: &Looked) -> Result<Box<dyn OpenObject>, Error> {
+        let (again, open) = self.open(&request.at, Some(&looked.object.version)).await?;
+        if again.object.tag == looked.object.tag { Ok(open) } else { Err(Error::Conflict) }
+    }
+
+    /// The bytes that a request names, by range or by part.
+    async fn range_of(
+        &self,
+        request: &GetRequest,
+        looked: &Looked,
+        open: &dyn OpenObject,
+    ) -> Result<Option<(u64, u64)>, Error> {
+        let Some(number) = request.part else { return range_in(request.range, looked.summary.plain_len.0) };
+        let layout = self.layout(looked, open).await?;
+        let range = layout.part_range(number).ok_or(Error::NoSuchObjectPart { number })?;
+        // The one part of an empty object is the whole of it.
+        let whole = looked.summary.plain_len.0 == 0;
+        Ok((!whole).then(|| (range.start.0, range.end.0.saturating_sub(range.start.0))))
+    }
+
+    /// What is known of an object: as HEAD, with the checksums, and the parts of a multipart object.
+    ///
+    /// # Errors
+    /// As [`Gateway::get_object`].
+    pub async fn object_attributes(&self, caller: &Caller, request: GetRequest) -> Result<ObjectAttributes, Error> {
+        self.alarm.heed(self.attributes_of(caller, request).await)
+    }
+
+    async fn attributes_of(&self, caller: &Caller, request: GetRequest) -> Result<ObjectAttributes, Error> {
+        let named = request.version.is_some();
+        let action = if named { Action::GetObjectVersionAttributes } else { Action::GetObjectAttributes };
+        let bucket = self.bucket_for(caller, &request.at.bucket, action).await?;
+        let (looked, open) = self.open(&request.at, request.version.as_ref()).await?;
+        let customer = request.customer_key.as_ref();
+        check_customer_key(&looked.envelope, customer)?;
+        request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
+        let mut info = self.info(&bucket, &looked, customer)?;
+        let mut of_parts = Vec::new();
+        if request.checksum_mode {
+            let data_key = self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
+            let digests = self.digests(&looked, open.as_ref(), &data_key).await?;
+            info.checksums = checksums_of(&digests);
+            of_parts = part_checksums_of(&digests);
+        } else if looked.envelope.mode() == SseMode::Customer {
+            // Nothing else would show that the key is the object's.
+            self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
+        }
+        let parts = match info.parts {
+            None => None,
+            Some(_) => {
+                let layout = self.layout(&looked, open.as_ref()).await?;
+                let mut checksums = of_parts.into_iter();
+                let part = |part: &SealedPart| ObjectPart {
+                    number: part.number,
+                    size: part.plain_len,
+                    checksum: checksums.next(),
+                };
+                Some(layout.parts().map(part).collect())
+            }
+        };
+        Ok(ObjectAttributes { info, parts })
     }
 }
 
@@ -85,6 +168,6 @@ pub(super) fn read_action(version: Option<&VersionId>) -> Action {
     if version.is_some() { Action::GetObjectVersion } else { Action::GetObject }
 }
 
-fn range_of(range: Option<RangeSpec>, len: u64) -> Result<Option<(u64, u64)>, Error> {
+fn range_in(range: Option<RangeSpec>, len: u64) -> Result<Option<(u64, u64)>, Error> {
     range.map(|range| range.resolve(len)).transpose()
 }

@@ -28,6 +28,7 @@ mod opened;
 mod put;
 mod range;
 mod records;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -35,6 +36,7 @@ mod transfer;
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use error::Error;
 pub use model::*;
+pub use tags::{BUCKET_TAGS, OBJECT_TAGS, Tags};
 
 /// The most bytes that one PUT or one part may carry (S3: 5 GiB).
 pub const MAX_SINGLE_UPLOAD: u64 = 5 << 30;

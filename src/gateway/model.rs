@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::sse::{CustomerKey, SseRequest, SseStatus};
 use crate::types::{ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, UserId, VersionId};
 
-use super::PlainBody;
+use super::{PlainBody, Tags};
 
 /// A checksum algorithm that S3 clients may declare and ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -65,6 +65,8 @@ pub struct ObjectHeaders {
     pub system: BTreeMap<String, String>,
     /// User metadata by lower-case name without prefix.
     pub user: BTreeMap<String, String>,
+    /// Tags.
+    pub tags: Tags,
 }
 
 /// Conditions on an object's ETag and date. ETags are unquoted; `*` is [`EtagMatch::Any`].
@@ -145,6 +147,8 @@ pub struct GetRequest {
     pub version: Option<VersionId>,
     /// The range, when one was asked for.
     pub range: Option<RangeSpec>,
+    /// The part, when one was asked for instead of a range.
+    pub part: Option<PartNumber>,
     /// Conditions.
     pub conditions: Conditions,
     /// The customer key, when the request carried one.
@@ -172,6 +176,8 @@ pub struct ObjectInfo {
     pub checksums: Vec<Checksum>,
     /// Number of parts, for a multipart object.
     pub parts: Option<u32>,
+    /// The bytes that a part number or a range named: first byte and length. `None`: the whole.
+    pub range: Option<(u64, u64)>,
 }
 
 /// Plaintext on its way out: each chunk has been authenticated. An error must cut the connection.
@@ -181,16 +187,34 @@ pub type PlainOut = std::pin::Pin<Box<dyn futures::Stream<Item = Result<Bytes, s
 pub struct Got {
     /// The object.
     pub info: ObjectInfo,
-    /// The part of it that was asked for: first byte and length. `None`: the whole.
-    pub range: Option<(u64, u64)>,
-    /// The plaintext of that range (or of the whole).
+    /// The plaintext of the range in `info` (or of the whole).
     pub body: PlainOut,
 }
 
 impl std::fmt::Debug for Got {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Got").field("info", &self.info).field("range", &self.range).finish_non_exhaustive()
+        f.debug_struct("Got").field("info", &self.info).finish_non_exhaustive()
     }
+}
+
+/// A part of a finished multipart object.
+#[derive(Debug, Clone)]
+pub struct ObjectPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// Plaintext length.
+    pub size: u64,
+    /// Its checksum, where the upload had one.
+    pub checksum: Option<Checksum>,
+}
+
+/// What GetObjectAttributes can say.
+#[derive(Debug, Clone)]
+pub struct ObjectAttributes {
+    /// The object, with its checksums.
+    pub info: ObjectInfo,
+    /// The parts of a multipart object, by number.
+    pub parts: Option<Vec<ObjectPart>>,
 }
 
 /// What to do with the headers of the source of a copy.
@@ -228,6 +252,8 @@ pub struct CopyRequest {
     pub sse: Option<SseRequest>,
     /// Conditions on the object at the target now.
     pub conditions: Conditions,
+    /// The copy's tags; `None`: the source's.
+    pub tags: Option<Tags>,
     /// A checksum the copy is to have.
     pub checksum: Option<ChecksumAlgorithm>,
 }
@@ -329,8 +355,8 @@ pub struct CompleteRequest {
     pub customer_key: Option<CustomerKey>,
     /// Conditions on the object that is there now.
     pub conditions: Conditions,
-    /// A full-object checksum that the client declares.
-    pub checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
+    /// The object's checksum as the client declares it; a composite one with its number of parts.
+    pub checksum: Option<(Checksum, Option<u32>)>,
     /// `x-amz-mp-object-size`.
     pub size: Option<u64>,
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::identity::{Action, Caller};
 use crate::kms::DataKey;
 use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseChoice, SseMode};
-use crate::store::{Metadata, StoredUpload, UploadAt};
+use crate::store::{StoredUpload, UploadAt};
 use crate::types::{ObjectAt, PartNumber, UploadId};
 
 use super::bucket::default_encryption;
@@ -36,8 +36,7 @@ impl Gateway {
         check_metadata(&request.headers)?;
         let choice = SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default);
         let (envelope, _) = self.keys.create(&principal(caller)?, &choice, &request.at).await?;
-        let mut metadata =
-            Metadata { system: request.headers.system, user: request.headers.user, ..Metadata::default() };
+        let mut metadata = request.headers.into_metadata();
         self.keys.bind(&request.at, &mut metadata, &envelope)?;
 
         let id = UploadId::from_bits(crate::types::random()?);

@@ -13,7 +13,7 @@ use crate::store::{Bucket, CipherOffset, OpenObject, StoredObject, Versioning};
 use crate::types::{ObjectAt, VersionId};
 
 use super::transfer::open_from;
-use super::{Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut};
+use super::{Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut, Tags};
 
 /// A stored object whose metadata has been verified: nothing of it was altered, and it belongs to this bucket and key.
 pub(super) struct Looked {
@@ -29,7 +29,8 @@ impl Looked {
     }
 
     pub(super) fn headers(&self) -> ObjectHeaders {
-        ObjectHeaders { system: self.object.metadata.system.clone(), user: self.object.metadata.user.clone() }
+        let metadata = self.object.metadata.clone();
+        ObjectHeaders { system: metadata.system, user: metadata.user, tags: Tags::kept(metadata.tags) }
     }
 }
 
@@ -88,6 +89,7 @@ impl Gateway {
             headers: looked.headers(),
             sse: looked.envelope.status(customer).without_context(),
             checksums: Vec::new(),
+            range: None,
             parts: (looked.summary.kind == ObjectKind::Multipart).then_some(looked.summary.parts),
         })
     }

@@ -70,7 +70,7 @@ impl Gateway {
         check_metadata(&write.headers)?;
         let ObjectWrite { at, headers, choice, digests, precondition, bucket } = write;
         let (envelope, data_key) = self.keys.create(&principal(caller)?, &choice, &at).await?;
-        let mut metadata = Metadata { system: headers.system, user: headers.user, ..Metadata::default() };
+        let mut metadata = headers.into_metadata();
         self.keys.bind(&at, &mut metadata, &envelope)?;
 
         let aead = aead_of(envelope.mode());
@@ -134,6 +134,13 @@ impl Gateway {
             Err(Error::NoSuchKey | Error::DeleteMarker { .. }) => conditions.judge_write(None),
             Err(other) => Err(other),
         }
+    }
+}
+
+impl ObjectHeaders {
+    /// The headers as a store keeps them, without an envelope as yet.
+    pub(super) fn into_metadata(self) -> Metadata {
+        Metadata { system: self.system, user: self.user, tags: self.tags.into_map(), ..Metadata::default() }
     }
 }
 

@@ -141,15 +141,26 @@ pub(super) fn digests_of_multipart(
     Ok(digests)
 }
 
+/// The checksums of the parts that the manifest has, in the order of the parts.
+pub(super) fn part_checksums_of(digests: &Digests) -> Vec<Checksum> {
+    let Some(list) = &digests.parts else { return Vec::new() };
+    let Some(algorithm) = ALL.into_iter().find(|&algorithm| list.algorithm() == algorithm.into()) else {
+        return Vec::new();
+    };
+    let one = |value: &[u8]| Checksum { algorithm, kind: ChecksumKind::FullObject, value: value.to_vec() };
+    list.iter().map(one).collect()
+}
+
+const ALL: [ChecksumAlgorithm; 5] = [
+    ChecksumAlgorithm::Crc32,
+    ChecksumAlgorithm::Crc32c,
+    ChecksumAlgorithm::Crc64Nvme,
+    ChecksumAlgorithm::Sha1,
+    ChecksumAlgorithm::Sha256,
+];
+
 /// The checksums that the manifest has.
 pub(super) fn checksums_of(digests: &Digests) -> Vec<Checksum> {
-    const ALL: [ChecksumAlgorithm; 5] = [
-        ChecksumAlgorithm::Crc32,
-        ChecksumAlgorithm::Crc32c,
-        ChecksumAlgorithm::Crc64Nvme,
-        ChecksumAlgorithm::Sha1,
-        ChecksumAlgorithm::Sha256,
-    ];
     let kind = match digests.scope {
         DigestScope::FullObject => ChecksumKind::FullObject,
         DigestScope::Composite => ChecksumKind::Composite,

@@ -38,6 +38,12 @@ actions! {
     DeleteObject = "s3:DeleteObject",
     /// Delete a version of an object.
     DeleteObjectVersion = "s3:DeleteObjectVersion",
+    /// Take an object's tags away.
+    DeleteObjectTagging = "s3:DeleteObjectTagging",
+    /// Take the tags of a version away.
+    DeleteObjectVersionTagging = "s3:DeleteObjectVersionTagging",
+    /// Read a bucket's tags.
+    GetBucketTagging = "s3:GetBucketTagging",
     /// Learn a bucket's region.
     GetBucketLocation = "s3:GetBucketLocation",
     /// Learn whether a bucket keeps versions.
@@ -48,6 +54,14 @@ actions! {
     GetObject = "s3:GetObject",
     /// Read a version of an object.
     GetObjectVersion = "s3:GetObjectVersion",
+    /// Read what is known of an object: lengths, checksums, parts.
+    GetObjectAttributes = "s3:GetObjectAttributes",
+    /// Read an object's tags.
+    GetObjectTagging = "s3:GetObjectTagging",
+    /// Read what is known of a version.
+    GetObjectVersionAttributes = "s3:GetObjectVersionAttributes",
+    /// Read the tags of a version.
+    GetObjectVersionTagging = "s3:GetObjectVersionTagging",
     /// List one's buckets.
     ListAllMyBuckets = "s3:ListAllMyBuckets",
     /// List a bucket's objects, or learn that the bucket is there.
@@ -62,12 +76,18 @@ actions! {
     ListMultipartUploadParts = "s3:ListMultipartUploadParts",
     /// Change a CMK: its state, its aliases, its description.
     ManageKey = "kms:PutKeyPolicy",
+    /// Set or remove a bucket's tags.
+    PutBucketTagging = "s3:PutBucketTagging",
     /// Set whether a bucket keeps versions.
     PutBucketVersioning = "s3:PutBucketVersioning",
     /// Set or remove a bucket's default encryption.
     PutEncryptionConfiguration = "s3:PutEncryptionConfiguration",
     /// Write an object, and every step of a multipart upload that writes.
     PutObject = "s3:PutObject",
+    /// Set an object's tags.
+    PutObjectTagging = "s3:PutObjectTagging",
+    /// Set the tags of a version.
+    PutObjectVersionTagging = "s3:PutObjectVersionTagging",
     /// Wrap or unwrap under a CMK.
     UseKey = "kms:Decrypt",
 }

@@ -87,6 +87,9 @@ pub struct Metadata {
     pub system: BTreeMap<String, String>,
     /// User metadata by lower-case name, without the `x-amz-meta-` prefix. At most 2 KiB, judged by the gateway.
     pub user: BTreeMap<String, String>,
+    /// Tags by key. Not in upstream user metadata, but under the same MAC.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     /// The envelope's fields by short name; see `sse/FORMAT.md`.
     pub envelope: BTreeMap<String, String>,
 }

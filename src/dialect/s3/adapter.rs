@@ -149,6 +149,13 @@ delegate! {
     list_parts: ListPartsInput -> ListPartsOutput;
     put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput;
     put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput;
+    delete_bucket_tagging: DeleteBucketTaggingInput -> DeleteBucketTaggingOutput;
+    delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput;
+    get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput;
+    get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput;
+    get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput;
+    put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput;
+    put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput;
     put_object: PutObjectInput -> PutObjectOutput;
     upload_part: UploadPartInput -> UploadPartOutput;
     upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput;

@@ -161,6 +161,16 @@ pub fn face(error: &Error) -> Face {
             "MetadataTooLarge",
             format!("Your metadata headers exceed the maximum allowed metadata size of {maximum} bytes."),
         ),
+        Error::InvalidTag(why) => Face::bad("InvalidTag", why.clone()),
+        Error::TooManyTags { maximum } => {
+            Face::bad("BadRequest", format!("Tags cannot be greater in number than {maximum}."))
+        }
+        Error::NoSuchTagSet => Face::new(S::NOT_FOUND, "NoSuchTagSet", "The TagSet does not exist"),
+        Error::NoSuchObjectPart { number } => Face::new(
+            S::RANGE_NOT_SATISFIABLE,
+            "InvalidPartNumber",
+            format!("The requested partnumber {number} is not satisfiable"),
+        ),
         Error::NotModified { etag, modified } => {
             let mut face = Face::new(S::NOT_MODIFIED, "NotModified", "Not Modified");
             face.headers.extend(text_header(header::ETAG, format!("\"{etag}\"")));

@@ -9,6 +9,7 @@
 //! Source for wire decisions: <https://docs.aws.amazon.com/AmazonS3/latest/API/>.
 
 mod adapter;
+mod attributes;
 mod buckets;
 mod conditions;
 mod context;
@@ -29,6 +30,7 @@ mod route;
 mod service;
 mod sse_headers;
 mod sse_request;
+mod tagging;
 mod versions;
 
 pub use context::RequestContext;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use s3s::dto::{self, ETag};
 use s3s::{S3Response, S3Result};
 
 use crate::gateway::{
-    CompleteRequest, CreateUploadRequest, ListPartsRequest, NamedPart, PartCopyRequest, PartInfo, PartRequest,
+    Checksum, ChecksumKind, CompleteRequest, CreateUploadRequest, ListPartsRequest, NamedPart, PartCopyRequest,
+    PartInfo, PartRequest,
 };
 use crate::sse::SseStatus;
 use crate::types::PartNumber;
@@ -23,12 +24,12 @@ use super::objects::{copy_source, object_headers, quoted, versioned};
 use super::owner::{initiator, owner};
 use super::{digests, sse_request};
 
-fn part_number(number: i32) -> Result<PartNumber, Face> {
+pub(super) fn part_number(number: i32) -> Result<PartNumber, Face> {
     let number = u32::try_from(number).map_err(|_| crate::types::ParseError::PartNumber);
     number.and_then(PartNumber::try_from).map_err(|error| bad_name(&error))
 }
 
-fn wire_number(number: PartNumber) -> i32 {
+pub(super) fn wire_number(number: PartNumber) -> i32 {
     i32::try_from(number.get()).unwrap_or(i32::MAX)
 }
 
@@ -149,23 +150,28 @@ fn object_size(call: &Call) -> Result<Option<u64>, Face> {
     Ok(Some(size))
 }
 
-/// The full-object checksum that a completion declares. A composite one, written `…-N`, follows from the parts that are
-/// named, and the gateway computes it from theirs; its value is checked for form here.
-fn whole_checksum(headers: &HeaderMap) -> Result<Option<(crate::gateway::ChecksumAlgorithm, Vec<u8>)>, Face> {
-    let mut full = HeaderMap::new();
+/// The object's checksum that a completion declares; a composite one is written `…-N`, N the number of parts. Whether it is
+/// of the kind that the upload was created with is for the gateway to say.
+fn whole_checksum(headers: &HeaderMap) -> Result<Option<(Checksum, Option<u32>)>, Face> {
+    let mut plain = HeaderMap::new();
+    let mut count = None;
     for (name, value) in headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amz-checksum-")) {
-        let composite = value
-            .to_str()
-            .is_ok_and(|text| text.rsplit_once('-').is_some_and(|(_, parts)| parts.parse::<PartCount>().is_ok()));
-        if !composite {
-            full.append(name.clone(), value.clone());
+        let composite = value.to_str().ok().and_then(|text| text.rsplit_once('-'));
+        match composite.and_then(|(value, parts)| Some((value, parts.parse::<u32>().ok()?))) {
+            Some((bare, parts)) => {
+                count = Some(parts);
+                let bare =
+                    HeaderValue::from_str(bare).map_err(|_| Face::invalid_request("Value for checksum is invalid."))?;
+                plain.append(name.clone(), bare);
+            }
+            None => drop(plain.append(name.clone(), value.clone())),
         }
     }
-    digests::checksum_header(&full)
+    let named = headers.get("x-amz-checksum-type").is_some_and(|kind| kind.as_bytes() == b"COMPOSITE");
+    let kind = if named || count.is_some() { ChecksumKind::Composite } else { ChecksumKind::FullObject };
+    let found = digests::checksum_header(&plain)?;
+    Ok(found.map(|(algorithm, value)| (Checksum { algorithm, kind, value }, count)))
 }
-
-/// A number of parts, as a composite checksum carries it.
-type PartCount = u16;
 
 impl Serve<dto::CompleteMultipartUploadInput> for Adapter {
     type Output = dto::CompleteMultipartUploadOutput;
@@ -337,13 +343,17 @@ mod tests {
     }
 
     #[test]
-    fn a_completions_full_checksum_is_read_and_a_composite_one_left_to_its_parts() {
+    fn a_completions_checksum_is_read_with_its_kind_and_number_of_parts() {
         let ask = |value: &'static str| {
             let name = HeaderName::from_static("x-amz-checksum-crc32");
             whole_checksum(&HeaderMap::from_iter([(name, HeaderValue::from_static(value))])).map_err(|face| face.code)
         };
-        assert_eq!(ask("y/Q5Jg=="), Ok(Some((ChecksumAlgorithm::Crc32, vec![0xcb, 0xf4, 0x39, 0x26]))));
-        assert_eq!(ask("y/Q5Jg==-3"), Ok(None));
-        assert_eq!(ask("junk"), Err("InvalidRequest"));
+        let value = vec![0xcb, 0xf4, 0x39, 0x26];
+        let crc = |kind| Checksum { algorithm: ChecksumAlgorithm::Crc32, kind, value: value.clone() };
+        assert_eq!(ask("y/Q5Jg=="), Ok(Some((crc(ChecksumKind::FullObject), None))));
+        assert_eq!(ask("y/Q5Jg==-3"), Ok(Some((crc(ChecksumKind::Composite), Some(3)))));
+        for bad in ["junk", "junk-3", "y/Q5Jg==-x", "-3"] {
+            assert_eq!(ask(bad), Err("InvalidRequest"), "{bad}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use s3s::dto::{self, ETag};
 use s3s::{S3Response, S3Result};
 
 use crate::gateway::{
-    Conditions, CopyRequest, CopySource, Error, EtagMatch, GetRequest, MetadataDirective, ObjectHeaders, ObjectInfo,
-    PutRequest, RangeSpec, Written,
+    Conditions, CopyRequest, CopySource, EtagMatch, GetRequest, MetadataDirective, ObjectHeaders, ObjectInfo,
+    PutRequest, Written,
 };
 use crate::sse::SseStatus;
 use crate::store::Deleted;
@@ -22,8 +22,11 @@ use super::adapter::{
 use super::conditions::{conditions, http_date, range, source_conditions, write_conditions};
 use super::context::Call;
 use super::error::{Face, face, failed};
-use super::{digests, out, sse_request};
+use super::multipart::part_number;
+use super::{digests, out, sse_request, tagging};
 
+const TAGGING_COUNT: HeaderName = HeaderName::from_static("x-amz-tagging-count");
+const PARTS_COUNT: HeaderName = HeaderName::from_static("x-amz-mp-parts-count");
 const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 /// How many objects of one DeleteObjects are deleted at a time: enough to share a sync, few enough to be fair.
 const DELETES_AT_ONCE: usize = 16;
@@ -56,7 +59,8 @@ pub(super) fn object_headers(headers: &HeaderMap, user: Option<dto::Metadata>) -
         }
     }
     system.entry(header::CONTENT_TYPE.as_str().to_owned()).or_insert_with(|| "binary/octet-stream".to_owned());
-    Ok(ObjectHeaders { system, user: user.unwrap_or_default().into_iter().collect() })
+    let user = user.unwrap_or_default().into_iter().collect();
+    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)? })
 }
 
 /// An ETag as headers write it.
@@ -81,8 +85,9 @@ fn user_metadata(headers: &ObjectHeaders) -> Option<dto::Metadata> {
     (!map.is_empty()).then_some(map)
 }
 
-/// The headers that describe an object, or the `part` of it: first byte and length.
-fn describe(info: &ObjectInfo, part: Option<(u64, u64)>) -> HeaderMap {
+/// The headers that describe an object, or the range of it that was asked for.
+fn describe(info: &ObjectInfo) -> HeaderMap {
+    let part = info.range;
     let mut out = HeaderMap::new();
     for (name, text) in &info.headers.system {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_bytes(text.as_bytes())) {
@@ -102,6 +107,9 @@ fn describe(info: &ObjectInfo, part: Option<(u64, u64)>) -> HeaderMap {
     }
     sse_request::describe(&info.sse.clone().without_context(), &mut out);
     // A part of an object does not have the whole's checksum; clients would compare them.
+    if let tags @ 1.. = info.headers.tags.len() {
+        out.insert(TAGGING_COUNT, HeaderValue::from(tags));
+    }
     if part.is_none() {
         digests::describe(&info.checksums, info.parts, &mut out);
     }
@@ -109,26 +117,9 @@ fn describe(info: &ObjectInfo, part: Option<(u64, u64)>) -> HeaderMap {
 }
 
 fn content_range(info: &ObjectInfo, part: Option<(u64, u64)>) -> Option<String> {
-    let (first, len) = part?;
+    let (first, len) = part.filter(|&(_, len)| len > 0)?;
     let last = first.checked_add(len)?.checked_sub(1)?;
     Some(format!("bytes {first}-{last}/{}", info.size))
-}
-
-/// The bytes of an object of `size` bytes that a range means: first byte and length (RFC 9110 §14.1.2).
-fn resolve(range: RangeSpec, size: u64) -> Result<(u64, u64), Error> {
-    let unsatisfiable = || Error::InvalidRange { len: size };
-    let end = size.checked_sub(1).ok_or_else(unsatisfiable)?;
-    let (first, last) = match range {
-        RangeSpec::Bounded(first, last) => (first, last.min(end)),
-        RangeSpec::From(first) => (first, end),
-        RangeSpec::Suffix(0) => return Err(unsatisfiable()),
-        RangeSpec::Suffix(count) => (size.saturating_sub(count), end),
-    };
-    if first > end {
-        return Err(unsatisfiable());
-    }
-    let len = last.checked_sub(first).and_then(|span| span.checked_add(1)).ok_or_else(unsatisfiable)?;
-    Ok((first, len))
 }
 
 /// The `response-*` parameters of a GET or HEAD.
@@ -173,6 +164,13 @@ macro_rules! overrides {
     };
 }
 
+/// How many parts a multipart object has, for who asked for one of them.
+fn count_parts(info: &ObjectInfo, asked: Option<i32>, out: &mut HeaderMap) {
+    if let (Some(_), Some(parts)) = (asked, info.parts) {
+        out.insert(PARTS_COUNT, HeaderValue::from(parts));
+    }
+}
+
 /// The headers of an answer to a write.
 fn written_headers(written: &Written) -> HeaderMap {
     let mut out = HeaderMap::new();
@@ -181,12 +179,22 @@ fn written_headers(written: &Written) -> HeaderMap {
     out
 }
 
-fn read_request(call: &Call, bucket: &str, key: &str, version_id: Option<&str>) -> Result<GetRequest, Face> {
+pub(super) fn read_request(
+    call: &Call,
+    bucket: &str,
+    key: &str,
+    version_id: Option<&str>,
+    part: Option<i32>,
+) -> Result<GetRequest, Face> {
+    if part.is_some() && call.headers.contains_key(header::RANGE) {
+        return Err(Face::invalid_request("Cannot specify both Range header and partNumber query parameter"));
+    }
     let checksum_mode = call.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
     Ok(GetRequest {
         at: object(bucket, key)?,
         version: version(version_id)?,
         range: range(&call.headers),
+        part: part.map(part_number).transpose()?,
         conditions: conditions(&call.headers),
         customer_key: call.take_customer_key(),
         checksum_mode,
@@ -235,19 +243,20 @@ impl Serve<dto::GetObjectInput> for Adapter {
     type Output = dto::GetObjectOutput;
 
     async fn on(&self, call: Arc<Call>, mut input: dto::GetObjectInput) -> S3Result<S3Response<Self::Output>> {
-        let request = read_request(&call, &input.bucket, &input.key, input.version_id.as_deref())?;
+        let request = read_request(&call, &input.bucket, &input.key, input.version_id.as_deref(), input.part_number)?;
         self.check_owner(&call, &request.at.bucket, EXPECTED_OWNER).await?;
         let got = self.gateway.get_object(call.caller(), request).await.map_err(failed)?;
         if matches!(got.info.sse, SseStatus::Kms { .. }) {
             sse_request::kms_transport(call.context.transport())?;
         }
-        let mut headers = describe(&got.info, got.range);
+        let mut headers = describe(&got.info);
+        count_parts(&got.info, input.part_number, &mut headers);
         overrides!(input).apply(&mut headers)?;
         let output = dto::GetObjectOutput {
             // Tells s3s to answer 206; the header itself is ours.
-            content_range: content_range(&got.info, got.range),
+            content_range: content_range(&got.info, got.info.range),
             metadata: user_metadata(&got.info.headers),
-            body: Some(out::sized(got.body, got.range.map_or(got.info.size, |(_, len)| len))),
+            body: Some(out::sized(got.body, got.info.range.map_or(got.info.size, |(_, len)| len))),
             ..Default::default()
         };
         Ok(answer(output, headers))
@@ -258,12 +267,11 @@ impl Serve<dto::HeadObjectInput> for Adapter {
     type Output = dto::HeadObjectOutput;
 
     async fn on(&self, call: Arc<Call>, mut input: dto::HeadObjectInput) -> S3Result<S3Response<Self::Output>> {
-        let request = read_request(&call, &input.bucket, &input.key, input.version_id.as_deref())?;
-        let range = request.range;
+        let request = read_request(&call, &input.bucket, &input.key, input.version_id.as_deref(), input.part_number)?;
         self.check_owner(&call, &request.at.bucket, EXPECTED_OWNER).await?;
         let info = self.gateway.head_object(call.caller(), request).await.map_err(failed)?;
-        let part = range.map(|range| resolve(range, info.size)).transpose().map_err(failed)?;
-        let mut headers = describe(&info, part);
+        let mut headers = describe(&info);
+        count_parts(&info, input.part_number, &mut headers);
         overrides!(input).apply(&mut headers)?;
         let output = dto::HeadObjectOutput { metadata: user_metadata(&info.headers), ..Default::default() };
         Ok(answer(output, headers))
@@ -379,6 +387,11 @@ impl Serve<dto::CopyObjectInput> for Adapter {
             source: copy_source(&call, &input.copy_source)?,
             at: object(&input.bucket, &input.key)?,
             metadata,
+            tags: match call.header("x-amz-tagging-directive") {
+                Some("REPLACE") => Some(tagging::header(&call.headers)?),
+                // Without REPLACE the header says nothing, as on S3.
+                _ => None,
+            },
             sse: None,
             conditions: write_conditions(&call.headers)?,
             checksum: digests::algorithm_header(&call.headers, "x-amz-checksum-algorithm")?,
@@ -413,10 +426,9 @@ impl Serve<dto::CopyObjectInput> for Adapter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::{Checksum, ChecksumAlgorithm, ChecksumKind};
+    use crate::gateway::{Checksum, ChecksumAlgorithm, ChecksumKind, Tags};
     use crate::kms::{EncryptionContext, KeyArn};
     use crate::types::Timestamp;
-    use proptest::prelude::*;
 
     fn info() -> ObjectInfo {
         ObjectInfo {
@@ -427,6 +439,7 @@ mod tests {
             headers: ObjectHeaders {
                 system: BTreeMap::from([("content-type".into(), "text/plain".into())]),
                 user: BTreeMap::from([("a".into(), "b".into())]),
+                tags: Tags::default(),
             },
             sse: SseStatus::Kms { key: KeyArn("arn:k".into()), context: Some(EncryptionContext::default()) },
             checksums: vec![Checksum {
@@ -435,12 +448,13 @@ mod tests {
                 value: vec![0; 4],
             }],
             parts: Some(3),
+            range: None,
         }
     }
 
     #[test]
     fn a_whole_object_is_described_with_its_checksums_and_never_its_context() {
-        let out = describe(&info(), None);
+        let out = describe(&info());
         let text = |name: &str| out.get(name).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(text("etag").as_deref(), Some("\"e1\""));
         assert_eq!(text("content-length").as_deref(), Some("10"));
@@ -456,28 +470,10 @@ mod tests {
 
     #[test]
     fn a_part_has_its_own_length_and_no_checksum() {
-        let out = describe(&info(), Some((2, 3)));
+        let out = describe(&ObjectInfo { range: Some((2, 3)), ..info() });
         assert_eq!(out[header::CONTENT_RANGE], "bytes 2-4/10");
         assert_eq!(out[header::CONTENT_LENGTH], "3");
         assert!(!out.contains_key("x-amz-checksum-crc32"));
-    }
-
-    #[test]
-    fn ranges_resolve_to_bytes_of_the_object_or_to_416() {
-        let table = [
-            (RangeSpec::Bounded(0, 0), Some((0, 1))),
-            (RangeSpec::Bounded(8, u64::MAX), Some((8, 2))),
-            (RangeSpec::From(9), Some((9, 1))),
-            (RangeSpec::From(10), None),
-            (RangeSpec::From(u64::MAX), None),
-            (RangeSpec::Suffix(3), Some((7, 3))),
-            (RangeSpec::Suffix(u64::MAX), Some((0, 10))),
-            (RangeSpec::Suffix(0), None),
-        ];
-        for (range, expected) in table {
-            assert_eq!(resolve(range, 10).ok(), expected, "{range:?}");
-            assert!(resolve(range, 0).is_err(), "an empty object has no range");
-        }
     }
 
     #[test]
@@ -507,22 +503,10 @@ mod tests {
             ],
             expires: Some(timestamp(Timestamp(0))),
         };
-        let mut out = describe(&info(), None);
+        let mut out = describe(&info());
         with("text/html").apply(&mut out).unwrap();
         assert_eq!(out[header::CONTENT_TYPE], "text/html");
         assert_eq!(out[header::EXPIRES], "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(with("a\r\nSet-Cookie: b").apply(&mut out).unwrap_err().code, "InvalidArgument");
-    }
-
-    proptest! {
-        #[test]
-        fn a_resolved_range_lies_within_the_object(first in any::<u64>(), last in any::<u64>(), size in 0u64..1000) {
-            let specs = [RangeSpec::Bounded(first.min(last), last), RangeSpec::From(first % 1100), RangeSpec::Suffix(last % 1100)];
-            for spec in specs {
-                if let Ok((start, len)) = resolve(spec, size) {
-                    prop_assert!(len > 0 && start.checked_add(len).unwrap() <= size);
-                }
-            }
-        }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn finish(mut response: Response<s3s::Body>, about: &About) -> Respon
         && let Some(document) = response.body().bytes()
     {
         let failed = !response.status().is_success();
-        let document = if failed { with_ids(&document, about) } else { document };
+        let document = if failed { with_ids(&document, about) } else { bare_etag(document) };
         *response.body_mut() = s3s::Body::from(well_formed(document));
     }
     let headers = response.headers_mut();
@@ -66,6 +66,19 @@ fn with_ids(document: &Bytes, about: &About) -> Bytes {
         id = escape(about.request_id.as_str()),
     );
     [head, tail.as_bytes()].concat().into()
+}
+
+/// GetObjectAttributes shows the ETag without quotes, unlike everything else; `s3s` writes all of them alike.
+fn bare_etag(document: Bytes) -> Bytes {
+    const ROOT: &[u8] = b"<GetObjectAttributesResponse";
+    let start = document.get(..200.min(document.len())).unwrap_or_default();
+    if !start.windows(ROOT.len()).any(|window| window == ROOT) {
+        return document;
+    }
+    match std::str::from_utf8(&document) {
+        Ok(text) => text.replacen("<ETag>\"", "<ETag>", 1).replacen("\"</ETag>", "</ETag>", 1).into(),
+        Err(_) => document,
+    }
 }
 
 /// Writes the control characters that an object key may hold, and XML text may not, as character references, as S3

@@ -54,6 +54,20 @@ pub enum Operation {
     PutBucketEncryption,
     /// PutBucketVersioning.
     PutBucketVersioning,
+    /// DeleteBucketTagging.
+    DeleteBucketTagging,
+    /// DeleteObjectTagging.
+    DeleteObjectTagging,
+    /// GetBucketTagging.
+    GetBucketTagging,
+    /// GetObjectAttributes.
+    GetObjectAttributes,
+    /// GetObjectTagging.
+    GetObjectTagging,
+    /// PutBucketTagging.
+    PutBucketTagging,
+    /// PutObjectTagging.
+    PutObjectTagging,
     /// PutObject.
     PutObject,
     /// UploadPart.
@@ -203,15 +217,22 @@ impl Operation {
             ("PUT", ["versioning"]) => Self::PutBucketVersioning,
             ("DELETE", []) => Self::DeleteBucket,
             ("DELETE", ["encryption"]) => Self::DeleteBucketEncryption,
+            ("GET", ["tagging"]) => Self::GetBucketTagging,
+            ("PUT", ["tagging"]) => Self::PutBucketTagging,
+            ("DELETE", ["tagging"]) => Self::DeleteBucketTagging,
             _ => return None,
         })
     }
 
     fn on_object(method: &Method, named: &[&str], copy: bool) -> Option<Self> {
         Some(match (method.as_str(), named) {
-            ("GET", [] | ["versionId"]) => Self::GetObject,
+            ("GET", [] | ["versionId"] | ["partNumber"] | ["partNumber", "versionId"]) => Self::GetObject,
+            ("GET", ["attributes"] | ["attributes", "versionId"]) => Self::GetObjectAttributes,
+            ("GET", ["tagging"] | ["tagging", "versionId"]) => Self::GetObjectTagging,
+            ("PUT", ["tagging"] | ["tagging", "versionId"]) => Self::PutObjectTagging,
+            ("DELETE", ["tagging"] | ["tagging", "versionId"]) => Self::DeleteObjectTagging,
             ("GET", ["uploadId"]) => Self::ListParts,
-            ("HEAD", [] | ["versionId"]) => Self::HeadObject,
+            ("HEAD", [] | ["versionId"] | ["partNumber"] | ["partNumber", "versionId"]) => Self::HeadObject,
             ("PUT", []) if copy => Self::CopyObject,
             ("PUT", []) => Self::PutObject,
             ("PUT", ["partNumber", "uploadId"]) if copy => Self::UploadPartCopy,
@@ -229,7 +250,7 @@ impl Operation {
         match self {
             Self::CopyObject => Accepts::WriteCopy,
             Self::CreateMultipartUpload | Self::PutObject => Accepts::Write,
-            Self::GetObject | Self::HeadObject => Accepts::Read,
+            Self::GetObject | Self::GetObjectAttributes | Self::HeadObject => Accepts::Read,
             Self::CompleteMultipartUpload | Self::ListParts | Self::UploadPart => Accepts::Part,
             Self::UploadPartCopy => Accepts::PartCopy,
             Self::AbortMultipartUpload
@@ -247,7 +268,13 @@ impl Operation {
             | Self::ListObjectVersions
             | Self::ListObjects
             | Self::PutBucketEncryption
-            | Self::PutBucketVersioning => Accepts::Nothing,
+            | Self::PutBucketVersioning
+            | Self::DeleteBucketTagging
+            | Self::DeleteObjectTagging
+            | Self::GetBucketTagging
+            | Self::GetObjectTagging
+            | Self::PutBucketTagging
+            | Self::PutObjectTagging => Accepts::Nothing,
         }
     }
 
@@ -259,7 +286,9 @@ impl Operation {
             | Self::CreateBucket
             | Self::DeleteObjects
             | Self::PutBucketEncryption
-            | Self::PutBucketVersioning => BodyKind::Xml,
+            | Self::PutBucketTagging
+            | Self::PutBucketVersioning
+            | Self::PutObjectTagging => BodyKind::Xml,
             Self::AbortMultipartUpload
             | Self::CopyObject
             | Self::CreateMultipartUpload
@@ -277,7 +306,12 @@ impl Operation {
             | Self::ListObjectVersions
             | Self::ListObjects
             | Self::ListParts
-            | Self::UploadPartCopy => BodyKind::None,
+            | Self::UploadPartCopy
+            | Self::DeleteBucketTagging
+            | Self::DeleteObjectTagging
+            | Self::GetBucketTagging
+            | Self::GetObjectAttributes
+            | Self::GetObjectTagging => BodyKind::None,
         }
     }
 }
@@ -309,6 +343,15 @@ mod tests {
             ("PUT", Bucket, "", Operation::CreateBucket),
             ("HEAD", Bucket, "", Operation::HeadBucket),
             ("DELETE", Bucket, "", Operation::DeleteBucket),
+            ("GET", Bucket, "tagging", Operation::GetBucketTagging),
+            ("PUT", Bucket, "tagging", Operation::PutBucketTagging),
+            ("DELETE", Bucket, "tagging", Operation::DeleteBucketTagging),
+            ("GET", Object, "tagging&versionId=null", Operation::GetObjectTagging),
+            ("PUT", Object, "tagging", Operation::PutObjectTagging),
+            ("DELETE", Object, "tagging&versionId=null", Operation::DeleteObjectTagging),
+            ("GET", Object, "attributes&versionId=null", Operation::GetObjectAttributes),
+            ("GET", Object, "partNumber=1", Operation::GetObject),
+            ("HEAD", Object, "partNumber=1&versionId=null", Operation::HeadObject),
             ("POST", Bucket, "delete", Operation::DeleteObjects),
             ("GET", Object, "x-id=GetObject&versionId=null", Operation::GetObject),
             ("HEAD", Object, "", Operation::HeadObject),
@@ -340,9 +383,12 @@ mod tests {
                         Ok(_) => assert!(
                             matches!(
                                 *name,
-                                "delete"
+                                "attributes"
+                                    | "delete"
                                     | "encryption"
                                     | "location"
+                                    | "partNumber"
+                                    | "tagging"
                                     | "uploadId"
                                     | "uploads"
                                     | "versionId"

@@ -6,7 +6,7 @@ use super::hostile::Kept;
 use super::support::*;
 use futures::TryStreamExt as _;
 
-use crate::gateway::{Error, GetRequest, ObjectHeaders, PutRequest};
+use crate::gateway::{Error, GetRequest, OBJECT_TAGS, ObjectHeaders, PutRequest, Tags};
 use crate::sse::SseRequest;
 use crate::store::Versioning;
 use crate::types::{ObjectAt, VersionId};
@@ -41,10 +41,13 @@ async fn altered_headers_sizes_and_summaries_are_found_out() {
     let headers = ObjectHeaders {
         system: [("content-type".to_owned(), "text/plain".to_owned())].into(),
         user: [("owner".to_owned(), "alice".to_owned())].into(),
+        tags: Tags::new([("team".to_owned(), "red".to_owned())], OBJECT_TAGS).unwrap(),
     };
     house.gateway.put_object(&house.caller, PutRequest { headers, ..put(&object, b"hello") }).await.unwrap();
     assert_eq!(house.bytes(&object).await, b"hello");
     let edits: Vec<(&str, Edit)> = vec![
+        ("a tag", Box::new(|kept| drop(kept.object.metadata.tags.insert("team".into(), "blue".into())))),
+        ("no tags", Box::new(|kept| kept.object.metadata.tags.clear())),
         (
             "content-type",
             Box::new(|kept| drop(kept.object.metadata.system.insert("content-type".into(), "text/html".into()))),
@@ -169,7 +172,7 @@ async fn two_versions_of_an_object_cannot_stand_for_each_other() {
     assert!(read(&old.object.version).await.is_ok() && read(&new.object.version).await.is_ok());
     let (metadata, summary, body, whole) = (old.clone(), old.clone(), old.clone(), old.clone());
     let (renamed, label) = (old.clone(), new.object.version.clone());
-    let swaps: Vec<(&str, Box<dyn Fn(&mut Kept) + Send + Sync>)> = vec![
+    let swaps: Vec<(&str, Edit)> = vec![
         ("metadata", Box::new(move |kept| kept.object.metadata = metadata.object.metadata.clone())),
         ("summary", Box::new(move |kept| kept.object.summary = summary.object.summary.clone())),
         ("body", Box::new(move |kept| kept.set_body(body.body.clone()))),

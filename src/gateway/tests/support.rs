@@ -125,6 +125,7 @@ pub(super) fn put(at: &ObjectAt, bytes: &[u8]) -> PutRequest {
 
 pub(super) fn get(at: &ObjectAt) -> GetRequest {
     GetRequest {
+        part: None,
         at: at.clone(),
         version: None,
         range: None,
@@ -136,6 +137,7 @@ pub(super) fn get(at: &ObjectAt) -> GetRequest {
 
 pub(super) fn copy(from: &ObjectAt, to: &ObjectAt) -> CopyRequest {
     CopyRequest {
+        tags: None,
         source: CopySource { at: from.clone(), version: None, conditions: Conditions::default(), customer_key: None },
         at: to.clone(),
         metadata: MetadataDirective::Copy,

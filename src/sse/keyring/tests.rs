@@ -112,6 +112,7 @@ fn metadata() -> Metadata {
     Metadata {
         system: pairs(&[("content-type", "text/plain"), ("cache-control", "no-store")]),
         user: pairs(&[("a", "bc"), ("ab", "c")]),
+        tags: BTreeMap::new(),
         envelope: BTreeMap::new(),
     }
 }
