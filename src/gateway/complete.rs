@@ -95,6 +95,7 @@ impl Gateway {
             sse: uploading.envelope.status(request.customer_key.as_ref()).without_context(),
             checksum,
             size: whole.size,
+            source_version: None,
         })
     }
 

@@ -3,8 +3,8 @@
 use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
 use crate::sse::{SseChoice, SseMode};
-use crate::store::{self, Bucket, Commit, CopyPlan, OpenObject, Precondition};
-use crate::types::ObjectAt;
+use crate::store::{self, Bucket, Commit, CopyPlan, OpenObject, Precondition, Versioning};
+use crate::types::{ObjectAt, VersionId};
 
 use super::access::principal_for;
 use super::bucket::default_encryption;
@@ -23,6 +23,8 @@ pub(super) struct OpenedSource {
     pub(super) looked: Looked,
     pub(super) open: Box<dyn OpenObject>,
     pub(super) data_key: DataKey,
+    /// Its version, where its bucket has versions.
+    pub(super) version: Option<VersionId>,
 }
 
 /// A copy whose key and conditions are settled.
@@ -44,12 +46,11 @@ impl Gateway {
     }
 
     async fn copied(&self, caller: &Requester, request: CopyRequest) -> Result<Written, Error> {
-        let onto_itself = request.source.at == request.at && request.source.version.is_none();
-        if onto_itself && request.metadata == MetadataDirective::Copy && request.sse.is_none() && request.tags.is_none()
-        {
+        let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
+        let changes = request.metadata != MetadataDirective::Copy || request.sse.is_some() || request.tags.is_some();
+        if !changes && onto_itself(&request, &bucket) {
             return Err(Error::CopyOntoItself);
         }
-        let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         let source = self.open_source(caller, &request.source).await?;
         let source_tags = source.looked.headers().tags;
         let headers = match request.metadata {
@@ -89,7 +90,8 @@ impl Gateway {
         check_customer_key(&looked.envelope, customer)?;
         source.conditions.judge_copy_source(&looked.etag(), looked.object.modified)?;
         let data_key = self.data_key(caller, &source.at, &looked.envelope, customer).await?;
-        Ok(OpenedSource { looked, open, data_key })
+        let version = shown_version(&bucket, &looked.object.version);
+        Ok(OpenedSource { looked, open, data_key, version })
     }
 
     async fn source_checksums(&self, source: &OpenedSource) -> Result<Vec<Checksum>, Error> {
@@ -139,6 +141,7 @@ impl Gateway {
             sse: envelope.status(customer_of(&copying.choice)),
             checksum: checksums.first().cloned(),
             size: looked.summary.plain_len.0,
+            source_version: source.version.clone(),
         }))
     }
 
@@ -151,7 +154,7 @@ impl Gateway {
         copying: Copying,
         compute: Option<super::ChecksumAlgorithm>,
     ) -> Result<Written, Error> {
-        let OpenedSource { looked, open, data_key } = source;
+        let OpenedSource { looked, open, data_key, version } = source;
         let plain = self.plaintext(&looked, open.as_ref(), &data_key, None).await?;
         let body =
             Intake { stream: plain, len: looked.summary.plain_len.0, length_is: LengthIs::Declared, trailers: None };
@@ -163,8 +166,16 @@ impl Gateway {
             precondition: copying.precondition,
             bucket: copying.bucket,
         };
-        self.write_object(caller, write, body).await
+        let written = self.write_object(caller, write, body).await?;
+        Ok(Written { source_version: version, ..written })
     }
+}
+
+/// Whether the copy would take its source's own place. A version that is named can be one to bring back; not so the
+/// `null` version of a bucket that never kept another.
+fn onto_itself(request: &CopyRequest, bucket: &Bucket) -> bool {
+    let only = |version: &VersionId| version.is_null() && bucket.versioning == Versioning::Never;
+    request.source.at == request.at && request.source.version.as_ref().is_none_or(only)
 }
 
 /// Whether the copy can have the source's body. Not when it goes to SSE-S3 from another mode: an SSE-S3 object's ETag

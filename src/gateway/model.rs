@@ -134,6 +134,8 @@ pub struct Written {
     pub checksum: Option<Checksum>,
     /// The object's plaintext length.
     pub size: u64,
+    /// Of a copy: the version that was copied, where the source's bucket has versions.
+    pub source_version: Option<VersionId>,
 }
 
 /// GetObject and HeadObject.
@@ -325,6 +327,8 @@ pub struct PartWritten {
     pub sse: SseStatus,
     /// The checksum that was verified or computed.
     pub checksum: Option<Checksum>,
+    /// Of a copy: the version that was copied from, where the source's bucket has versions.
+    pub source_version: Option<VersionId>,
 }
 
 /// A part as CompleteMultipartUpload names it.

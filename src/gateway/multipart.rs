@@ -90,7 +90,8 @@ impl Gateway {
             Intake { stream, len: range.map_or(size, |(_, len)| len), length_is: LengthIs::Declared, trailers: None };
         let digests = with_upload_checksum(DeclaredDigests::default(), &uploading.state)?;
         let part = PartWrite { number: request.number, digests, customer: request.customer_key };
-        self.write_part(&uploading, &data_key, part, body).await
+        let written = self.write_part(&uploading, &data_key, part, body).await?;
+        Ok(PartWritten { source_version: source.version, ..written })
     }
 
     async fn write_part(
@@ -121,6 +122,7 @@ impl Gateway {
             modified: stored.modified,
             sse: uploading.envelope.status(part.customer.as_ref()).without_context(),
             checksum: digests.into_checksum(),
+            source_version: None,
         })
     }
 

@@ -105,6 +105,7 @@ impl Gateway {
             sse: envelope.status(customer_of(&choice)),
             checksum: digests.into_checksum(),
             size,
+            source_version: None,
         })
     }
 

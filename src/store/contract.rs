@@ -68,7 +68,8 @@ macro_rules! suite {
                 conditions_see_a_marker_as_nothing, a_version_can_be_copied_and_the_copy_outlives_it,
                 metadata_changes_in_place_and_only_once_per_look,
                 versions_are_listed_by_key_then_newest_first_and_in_pages, histories_agree_with_the_model,
-                readers_of_a_version_find_it_while_others_come_and_go,
+                readers_of_a_version_find_it_while_others_come_and_go, an_upload_is_a_version_only_once_it_is_completed,
+                an_open_version_outlives_its_deletion,
             }
             races {
                 one_of_many_conditional_creators_wins, one_of_many_conditional_replacers_wins,

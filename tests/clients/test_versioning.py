@@ -1,7 +1,12 @@
-"""Buckets that keep versions: ids on every operation, delete markers, listings, suspended buckets, copies of versions."""
+"""Buckets that keep versions: ids on every operation, delete markers, listings, suspended buckets, copies."""
+
+import os
+import signal
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
+from modes import modes
 
 KEY = "dir/object"
 
@@ -45,7 +50,8 @@ def test_the_state_is_set_and_told_and_a_wrong_one_is_refused(s3, bucket):
         set_state(s3, bucket, status)
         assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == status
     wrong = {"Status": "Enabled", "MFADelete": "Enabled"}
-    assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=wrong)[:2] == (501, "NotImplemented")
+    assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=wrong)[:2] == (
+        501, "NotImplemented")
     assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "On"})[:2] == (
         400, "MalformedXML")
     assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={})[:2] == (
@@ -197,3 +203,192 @@ def test_conditional_deletes_remove_only_what_was_meant(s3, bucket, status):
     assert refused(s3.delete_object, Bucket=bucket, Key=KEY, IfMatch=etag)[:2] == (404, "NoSuchKey")
     s3.put_object(Bucket=bucket, Key=KEY, Body=b"2", IfNoneMatch="*")
     s3.delete_object(Bucket=bucket, Key=KEY, IfMatch="*")
+
+
+def test_a_copy_names_the_version_that_it_copied(s3, bucket):
+    put(s3, bucket, b"x")
+    source = {"Bucket": bucket, "Key": KEY}
+    assert "CopySourceVersionId" not in s3.copy_object(Bucket=bucket, Key="copy", CopySource=source)
+    named = {"Bucket": bucket, "Key": KEY, "CopySource": source | {"VersionId": "null"}}
+    assert refused(s3.copy_object, **named)[:2] == (400, "InvalidRequest"), "the only version, onto itself"
+    set_state(s3, bucket, "Enabled")
+    assert s3.copy_object(Bucket=bucket, Key="copy", CopySource=source)["CopySourceVersionId"] == "null"
+    old, new = put(s3, bucket, b"old"), put(s3, bucket, b"new")
+    kms = {"ServerSideEncryption": "aws:kms"}
+    for extra in ({}, kms):
+        assert s3.copy_object(Bucket=bucket, Key="copy", CopySource=source, **extra)["CopySourceVersionId"] == new
+    # Opened and sealed anew, not shared.
+    assert s3.copy_object(Bucket=bucket, Key="back", CopySource=f"{bucket}/copy")["CopySourceVersionId"]
+    upload = {"Bucket": bucket, "Key": "m", "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="m")["UploadId"]}
+    assert s3.upload_part_copy(**upload, PartNumber=1, CopySource=source)["CopySourceVersionId"] == new
+    assert refused(s3.copy_object, Bucket=bucket, Key=KEY, CopySource=source)[:2] == (400, "InvalidRequest")
+    back = s3.copy_object(Bucket=bucket, Key=KEY, CopySource=source | {"VersionId": old})
+    assert get(s3, bucket, VersionId=back["VersionId"]) == get(s3, bucket) == b"old"
+
+
+def test_each_version_has_its_own_encryption(s3, kms, versioned, key_arn):
+    table = modes(s3, kms, versioned, key_arn)
+    ids = []
+    for mode in table:
+        written = s3.put_object(Bucket=versioned, Key=KEY, Body=mode.name.encode(), **mode.write)
+        mode.check(written, context=True)
+        ids.append(written["VersionId"])
+    for mode, version in zip(table, ids, strict=True):
+        for call in (s3.get_object, s3.head_object):
+            mode.check(call(Bucket=versioned, Key=KEY, VersionId=version, **mode.repeat))
+        assert get(s3, versioned, VersionId=version, **mode.repeat) == mode.name.encode()
+    # Neither a customer's key nor a CMK is needed to delete, and what was there before comes back as it was.
+    kms.disable_key(KeyId=key_arn)
+    for mode, version in list(zip(table, ids, strict=True))[::-1]:
+        head = s3.head_object(Bucket=versioned, Key=KEY, **mode.repeat)
+        assert head["VersionId"] == version
+        mode.check(head)
+        s3.delete_object(Bucket=versioned, Key=KEY, VersionId=version)
+    assert refused(s3.head_object, Bucket=versioned, Key=KEY)[0] == 404
+
+
+def test_conditions_and_presigned_urls_are_about_the_version_named(gateway, s3, versioned):
+    old, new = put(s3, versioned, b"old"), put(s3, versioned, b"new")
+    etag = {version: s3.head_object(Bucket=versioned, Key=KEY, VersionId=version)["ETag"] for version in (old, new)}
+    assert get(s3, versioned, VersionId=old, IfMatch=etag[old]) == b"old"
+    assert refused(s3.get_object, Bucket=versioned, Key=KEY, VersionId=old, IfMatch=etag[new])[0] == 412
+    assert refused(s3.get_object, Bucket=versioned, Key=KEY, VersionId=old, IfNoneMatch=etag[old])[0] == 304
+    source = {"Bucket": versioned, "Key": KEY, "VersionId": old}
+    copy = {"Bucket": versioned, "Key": "c", "CopySource": source}
+    assert refused(s3.copy_object, **copy, CopySourceIfMatch=etag[new])[0] == 412
+    assert s3.copy_object(**copy, CopySourceIfMatch=etag[old])["CopySourceVersionId"] == old
+    assert refused(s3.delete_object, Bucket=versioned, Key=KEY, VersionId=old, IfMatch=etag[new])[0] == 412
+    assert get(s3, versioned, VersionId=old) == b"old"
+    for version, body in ((old, b"old"), (new, b"new")):
+        signer = gateway.client(signature_version="s3v4")
+        url = signer.generate_presigned_url("get_object", {"Bucket": versioned, "Key": KEY, "VersionId": version})
+        answer = urllib.request.urlopen(url, timeout=10)
+        assert (answer.read(), answer.headers["x-amz-version-id"]) == (body, version)
+
+
+@pytest.mark.parametrize("begun,ended", [
+    ("Never", "Enabled"), ("Never", "Suspended"), ("Enabled", "Suspended"), ("Suspended", "Enabled"),
+])
+def test_an_upload_becomes_what_the_bucket_keeps_when_it_is_completed(s3, bucket, begun, ended):
+    if begun != "Never":
+        put(s3, bucket, b"null")
+        set_state(s3, bucket, begun)
+    before = put(s3, bucket, b"before") or "null"
+    upload = {"Bucket": bucket, "Key": KEY, "UploadId": s3.create_multipart_upload(Bucket=bucket, Key=KEY)["UploadId"]}
+    etag = s3.upload_part(**upload, PartNumber=1, Body=b"part")["ETag"]
+    set_state(s3, bucket, ended)
+    # An upload is no version yet.
+    assert [row[1] for row in rows(s3, bucket)][0] == before
+    done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+    assert (done["VersionId"] == "null") == (ended == "Suspended")
+    assert get(s3, bucket) == get(s3, bucket, VersionId=done["VersionId"]) == b"part"
+    replaced = ended == "Suspended" and before == "null"
+    left = {row[1] for row in rows(s3, bucket)}
+    assert (before in left - {done["VersionId"]}) == (not replaced)
+    s3.delete_object(Bucket=bucket, Key=KEY, VersionId=done["VersionId"])
+    if not replaced:
+        assert get(s3, bucket) == b"before"
+
+
+def test_a_reader_keeps_its_version_while_that_is_deleted(s3, versioned):
+    body = os.urandom(24 << 20)
+    version = put(s3, versioned, body)
+    source = {"Bucket": versioned, "Key": KEY, "VersionId": version}
+    copied = s3.copy_object(Bucket=versioned, Key="copy", CopySource=source)["VersionId"]
+    stream = s3.get_object(Bucket=versioned, Key=KEY, VersionId=version)["Body"]
+    start = stream.read(1000)
+    s3.delete_object(Bucket=versioned, Key=KEY, VersionId=version)
+    s3.delete_object(Bucket=versioned, Key="copy", VersionId=copied)
+    assert rows(s3, versioned) == []
+    assert start + stream.read() == body
+
+
+def test_versions_survive_a_kill(own_gateway):
+    gateway = own_gateway()
+    s3, name = gateway.client(), "survivor"
+    s3.create_bucket(Bucket=name)
+    put(s3, name, b"null")
+    set_state(s3, name, "Enabled")
+    ids = [put(s3, name, bytes([nth]) * 50_000) for nth in range(3)]
+    s3.delete_object(Bucket=name, Key=KEY, VersionId=ids[1])
+    marker = s3.delete_object(Bucket=name, Key=KEY)["VersionId"]
+    before = rows(s3, name)
+    gateway.stop(signal.SIGKILL)
+    s3 = gateway.start().client()
+    assert rows(s3, name) == before and len(before) == 4
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+    assert get(s3, name, VersionId=ids[2]) == bytes([2]) * 50_000 and get(s3, name, VersionId="null") == b"null"
+    s3.delete_object(Bucket=name, Key=KEY, VersionId=marker)
+    assert s3.head_object(Bucket=name, Key=KEY)["VersionId"] == ids[2]
+
+
+def test_a_page_of_versions_has_all_that_was_asked_for(s3, versioned):
+    for key in ("a b", "a/1", "a/2", "\u00e9/x"):
+        put(s3, versioned, b"1", key=key)
+        put(s3, versioned, b"22", key=key)
+    s3.delete_object(Bucket=versioned, Key="a/2")
+    whole = s3.list_object_versions(Bucket=versioned)
+    assert [(row["Key"], row["IsLatest"], row["Size"]) for row in whole["Versions"]] == [
+        ("a b", True, 2), ("a b", False, 1), ("a/1", True, 2), ("a/1", False, 1), ("a/2", False, 2), ("a/2", False, 1),
+        ("\u00e9/x", True, 2), ("\u00e9/x", False, 1),
+    ]
+    assert [(row["Key"], row["IsLatest"]) for row in whole["DeleteMarkers"]] == [("a/2", True)]
+    owner = s3.list_buckets()["Owner"]["ID"]
+    for row in whole["Versions"] + whole["DeleteMarkers"]:
+        assert row["Owner"]["ID"] == owner and row["LastModified"]
+    for row in whole["Versions"]:
+        head = s3.head_object(Bucket=versioned, Key=row["Key"], VersionId=row["VersionId"])
+        assert (row["ETag"], row["Size"]) == (head["ETag"], head["ContentLength"]) and row["StorageClass"] == "STANDARD"
+    page = s3.list_object_versions(Bucket=versioned, Prefix="a", Delimiter="/", MaxKeys=2)
+    assert (page["Prefix"], page["Delimiter"], page["MaxKeys"], page["IsTruncated"]) == ("a", "/", 2, True)
+    assert (page["NextKeyMarker"], page["NextVersionIdMarker"]) == ("a b", page["Versions"][1]["VersionId"])
+    raw = s3.list_object_versions(Bucket=versioned, Prefix="a", MaxKeys=2, EncodingType="url")
+    assert (raw["EncodingType"], raw["NextKeyMarker"], raw["Versions"][0]["Key"]) == ("url", "a%20b", "a%20b")
+    # A marker between the versions of a key goes on with the older ones; a prefix as a marker is passed.
+    rest = {"KeyMarker": "a b", "VersionIdMarker": page["Versions"][0]["VersionId"]}
+    page = s3.list_object_versions(Bucket=versioned, Delimiter="/", MaxKeys=2, **rest)
+    assert [row["Size"] for row in page["Versions"]] == [1] and page["CommonPrefixes"] == [{"Prefix": "a/"}]
+    assert page["NextKeyMarker"] == "a/" and "NextVersionIdMarker" not in page
+    page = s3.list_object_versions(Bucket=versioned, Delimiter="/", KeyMarker="a/")
+    assert "Versions" not in page and page["CommonPrefixes"] == [{"Prefix": "\u00e9/"}]
+    # A prefix shows though the newest of all under it is a marker: versions are there.
+    s3.delete_object(Bucket=versioned, Key="a/1")
+    assert s3.list_object_versions(Bucket=versioned, Delimiter="/")["CommonPrefixes"][0] == {"Prefix": "a/"}
+
+
+LOCK = {"ObjectLockEnabled": "Enabled"}
+RULE = {"ID": "r", "Status": "Enabled", "Filter": {}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
+UNTIL = "2099-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("call,arguments", [
+    ("get_bucket_lifecycle_configuration", {}),
+    ("put_bucket_lifecycle_configuration", {"LifecycleConfiguration": {"Rules": [RULE]}}),
+    ("delete_bucket_lifecycle", {}),
+    ("get_object_lock_configuration", {}),
+    ("put_object_lock_configuration", {"ObjectLockConfiguration": LOCK}),
+    ("get_object_retention", {"Key": KEY}),
+    ("put_object_retention", {"Key": KEY, "Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": UNTIL}}),
+    ("get_object_legal_hold", {"Key": KEY}),
+    ("put_object_legal_hold", {"Key": KEY, "LegalHold": {"Status": "ON"}}),
+    ("put_object", {"Key": KEY, "Body": b"2", "ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": UNTIL}),
+    ("put_object", {"Key": KEY, "Body": b"2", "ObjectLockLegalHoldStatus": "ON"}),
+    ("copy_object", {"Key": "c", "ObjectLockLegalHoldStatus": "ON"}),
+    ("create_multipart_upload", {"Key": KEY, "ObjectLockLegalHoldStatus": "ON"}),
+    ("delete_object", {"Key": KEY, "MFA": "serial 123456"}),
+    ("delete_objects", {"Delete": {"Objects": [{"Key": KEY}]}, "MFA": "serial 123456"}),
+    ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Suspended"}, "MFA": "serial 123456"}),
+    ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Suspended", "MFADelete": "Enabled"}}),
+])
+def test_locks_lifecycles_and_second_factors_are_refused_and_change_nothing(s3, versioned, call, arguments):
+    version = put(s3, versioned, b"1")
+    asked = [{"Bucket": versioned, **arguments}]
+    if call == "copy_object":
+        asked[0]["CopySource"] = {"Bucket": versioned, "Key": KEY}
+    if call == "delete_object" or call.endswith(("retention", "hold")):
+        asked.append(asked[0] | {"VersionId": version})
+    for each in asked:
+        assert refused(getattr(s3, call), **each)[:2] == (501, "NotImplemented")
+    assert rows(s3, versioned) == [(KEY, version, True, False)]
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=versioned)
+    assert s3.get_bucket_versioning(Bucket=versioned)["Status"] == "Enabled"

@@ -102,7 +102,6 @@ impl Serve<dto::UploadPartCopyInput> for Adapter {
         };
         self.check_owner(&call, &request.at.bucket, EXPECTED_OWNER).await?;
         self.check_owner(&call, &request.source.at.bucket, EXPECTED_SOURCE_OWNER).await?;
-        let source_version = request.source.version.clone();
         let written = self.gateway.copy_part(call.caller(), request).await.map_err(failed)?;
         let sums = digests::Fields::of(written.checksum.as_ref(), None);
         let output = dto::UploadPartCopyOutput {
@@ -115,7 +114,7 @@ impl Serve<dto::UploadPartCopyInput> for Adapter {
                 e_tag: Some(ETag::Strong(written.etag.clone())),
                 last_modified: Some(timestamp(written.modified)),
             }),
-            copy_source_version_id: source_version.map(|version| version.as_str().to_owned()),
+            copy_source_version_id: written.source_version.as_ref().map(|version| version.as_str().to_owned()),
             ..Default::default()
         };
         Ok(answer(output, part_headers(&written.sse)))

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::uploads::{send, start, upload};
 use super::{Store, at, body_of, given, metadata, noise, put, put_plain, read, with_bucket};
 use crate::store::{
-    Commit, CopyPlan, Deleted, Error, Metadata, NewMetadata, Precondition, VersionEntry, VersionQuery, Versioning,
+    Commit, Completion, CopyPlan, Deleted, Error, Metadata, NewMetadata, Precondition, VersionEntry, VersionQuery,
+    Versioning,
 };
 use crate::types::{ObjectAt, VersionId};
 
@@ -214,6 +216,54 @@ pub(crate) async fn versions_are_listed_by_key_then_newest_first_and_in_pages(st
     assert_eq!(listed(&store, query).await.iter().filter(|row| row.0 == "b/").count(), 1);
     let query = VersionQuery { prefix: "b/".to_owned(), after: Some(("b/1".to_owned(), None)), ..all() };
     assert_eq!(listed(&store, query).await, whole[9..12]);
+}
+
+pub(crate) async fn an_upload_is_a_version_only_once_it_is_completed(store: Store) {
+    versioned(&store).await;
+    let before = put(&store, &at("a"), b"before", Commit::default()).await.unwrap().version;
+    let (up, given_up) = (upload("a", 1), upload("a", 2));
+    for each in [&up, &given_up] {
+        start(&store, each).await;
+    }
+    let part = send(&store, &up, 1, &noise(90_000, 1)).await.unwrap();
+    send(&store, &given_up, 1, b"part").await.unwrap();
+    assert_eq!(listed(&store, all()).await.len(), 1);
+    let marker = store.delete(&at("a"), None, Precondition::None).await.unwrap();
+    let completion = |precondition| Completion {
+        parts: vec![(part.number, part.tag.clone())],
+        manifest: Bytes::from_static(b"!"),
+        metadata: metadata("done"),
+        commit: Commit { version: Some(VersionId::from_bits([3; 16])), ..given(precondition) },
+    };
+    // A marker is no object, so there is none that could be replaced.
+    let wrong = Precondition::Is(crate::store::StoredTag(String::new()));
+    assert!(matches!(store.complete(&up, completion(wrong)).await, Err(Error::PreconditionFailed)));
+    assert_eq!(listed(&store, all()).await.len(), 2);
+    let done = store.complete(&up, completion(Precondition::Absent)).await.unwrap();
+    store.abort(&given_up).await.unwrap();
+    assert_eq!(done.version, VersionId::from_bits([3; 16]));
+    let Deleted::Marked(marker) = marker else { panic!("no marker") };
+    let ids: Vec<String> = listed(&store, all()).await.into_iter().map(|row| row.1).collect();
+    assert_eq!(ids, [done.version.as_str(), marker.as_str(), before.as_str()]);
+    assert_eq!(body_of(&store, "a").await.unwrap(), [&noise(90_000, 1)[..], b"!"].concat());
+    assert_eq!(read_version(&store, "a", Some(&before)).await.unwrap(), b"before");
+}
+
+pub(crate) async fn an_open_version_outlives_its_deletion(store: Store) {
+    versioned(&store).await;
+    let body = noise(200_000, 1);
+    let old = put(&store, &at("a"), &body, Commit::default()).await.unwrap();
+    put_plain(&store, "a", b"new").await;
+    let source = (at("a"), Some(old.version.clone()), old.tag.clone());
+    let plan = CopyPlan { source, target: at("b"), metadata: metadata("c"), commit: Commit::default() };
+    let copy = store.copy(plan).await.unwrap();
+    let open = store.open(&at("a"), Some(&old.version)).await.unwrap();
+    store.delete(&at("a"), Some(&old.version), Precondition::None).await.unwrap();
+    assert_eq!(body_of(&store, "b").await.unwrap(), body);
+    store.delete(&at("b"), Some(&copy.version), Precondition::None).await.unwrap();
+    assert_eq!(read(&*open, 0, 200_000, 4096).await.unwrap(), body);
+    assert!(matches!(read_version(&store, "a", Some(&old.version)).await, Err(Error::NoSuchObject)));
+    assert_eq!(body_of(&store, "a").await.unwrap(), b"new");
 }
 
 /// One version in the model: its id, and its body unless it is a delete marker.

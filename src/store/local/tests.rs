@@ -11,8 +11,8 @@ use super::LocalStore;
 use super::rebuild::{Rebuilt, rebuild};
 use crate::store::contract::uploads::{complete, send, start, upload};
 use crate::store::contract::{self, Store, at, body_of, metadata, noise, put, put_plain, read, with_bucket};
-use crate::store::{Commit, CopyPlan, Error, Precondition};
-use crate::types::SystemClock;
+use crate::store::{Commit, CopyPlan, Error, Precondition, StoredObject, VersionEntry, VersionQuery, Versioning};
+use crate::types::{SystemClock, VersionId};
 
 fn open(dir: &Path) -> Result<LocalStore, Error> {
     LocalStore::open(dir, Arc::new(SystemClock))
@@ -163,6 +163,137 @@ async fn nothing_is_left_of_copies_and_uploads_when_all_is_deleted() {
     local.collect_garbage().await;
     assert!(body_files(dir.path()).is_empty());
     store.delete_bucket(&at("a").bucket).await.unwrap();
+}
+
+/// The rows that the objects of the bucket take.
+fn object_rows(local: &LocalStore) -> usize {
+    let bucket = super::keyspace::bucket_prefix(&at("x").bucket);
+    let mut rows = local.core.db.iter(super::database::Table::Objects, &bucket).unwrap();
+    rows.seek(&bucket);
+    std::iter::from_fn(|| {
+        let there = rows.item().is_some();
+        rows.next();
+        there.then_some(())
+    })
+    .count()
+}
+
+#[tokio::test]
+async fn a_bucket_without_versions_has_one_row_for_each_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    let name = with_bucket(&store).await;
+    for key in ["a", "b", "a", "a"] {
+        put_plain(&store, key, b"1").await;
+    }
+    assert_eq!(object_rows(&local), 2);
+    store.set_versioning(&name, Versioning::Enabled).await.unwrap();
+    put_plain(&store, "a", b"2").await;
+    // The older version and where it stands.
+    assert_eq!(object_rows(&local), 4);
+    store.delete(&at("a"), None, Precondition::None).await.unwrap();
+    store.set_versioning(&name, Versioning::Suspended).await.unwrap();
+    put_plain(&store, "a", b"3").await;
+    assert_eq!(object_rows(&local), 6, "the null version was replaced");
+    let page = store.list_versions(&name, all_versions()).await.unwrap();
+    for entry in page.entries {
+        let (key, version) = named(&entry);
+        store.delete(&at(key), Some(version), Precondition::None).await.unwrap();
+    }
+    assert_eq!(object_rows(&local), 0);
+}
+
+fn all_versions() -> VersionQuery {
+    VersionQuery { limit: 1000, ..VersionQuery::default() }
+}
+
+fn named(entry: &VersionEntry) -> (&str, &VersionId) {
+    match entry {
+        VersionEntry::Object { key, object, .. } => (key.as_str(), &object.version),
+        VersionEntry::Marker { key, version, .. } => (key.as_str(), version),
+        VersionEntry::Prefix(_) => panic!("no delimiter was asked for"),
+    }
+}
+
+/// Three versions of a key, one of them shared by a copy, and the null version under them; all of them in files.
+async fn some_versions(store: &Store) -> Vec<StoredObject> {
+    let name = with_bucket(store).await;
+    put_plain(store, "a", &noise(100_000, 0)).await;
+    store.set_versioning(&name, Versioning::Enabled).await.unwrap();
+    let mut versions = Vec::new();
+    for seed in 1..=3 {
+        versions.push(put(store, &at("a"), &noise(100_000, seed), Commit::default()).await.unwrap());
+    }
+    let source = (at("a"), Some(versions[0].version.clone()), versions[0].tag.clone());
+    let plan = CopyPlan { source, target: at("copy"), metadata: metadata("c"), commit: Commit::default() };
+    store.copy(plan).await.unwrap();
+    versions
+}
+
+#[tokio::test]
+async fn the_files_of_versions_go_with_the_last_that_names_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    let versions = some_versions(&store).await;
+    let reader = store.open(&at("a"), Some(&versions[1].version)).await.unwrap();
+    let left = async || {
+        local.collect_garbage().await;
+        body_files(dir.path()).len()
+    };
+    // Each step: what is deleted for good, and how many files there are then.
+    assert_eq!(left().await, 4);
+    store.delete(&at("a"), None, Precondition::None).await.unwrap();
+    assert_eq!(left().await, 4, "a marker hides and frees nothing");
+    store.delete(&at("a"), Some(&versions[0].version), Precondition::None).await.unwrap();
+    assert_eq!(left().await, 4, "the copy has that body too");
+    store.delete(&at("a"), Some(&versions[1].version), Precondition::None).await.unwrap();
+    assert_eq!(left().await, 4, "it is being read");
+    assert_eq!(read(&*reader, 0, 100_000, 4096).await.unwrap(), noise(100_000, 2));
+    drop(reader);
+    assert_eq!(left().await, 3);
+    store.set_versioning(&at("a").bucket, Versioning::Suspended).await.unwrap();
+    put_plain(&store, "a", b"inline").await;
+    assert_eq!(left().await, 2, "the null version was replaced");
+    for entry in store.list_versions(&at("a").bucket, all_versions()).await.unwrap().entries {
+        let (key, version) = named(&entry);
+        store.delete(&at(key), Some(version), Precondition::None).await.unwrap();
+    }
+    assert_eq!(left().await, 0);
+    store.delete_bucket(&at("a").bucket).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rebuild_brings_versions_and_markers_back_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = {
+        let (local, store) = both(dir.path());
+        let versions = some_versions(&store).await;
+        local.checkpoint().await.unwrap();
+        store.delete(&at("a"), None, Precondition::None).await.unwrap();
+        store.delete(&at("a"), Some(&versions[1].version), Precondition::None).await.unwrap();
+        put_plain(&store, "a", b"newest").await;
+        store.delete(&at("copy"), None, Precondition::None).await.unwrap();
+        format!("{:?}", store.list_versions(&at("a").bucket, all_versions()).await.unwrap())
+    };
+    std::fs::remove_dir_all(dir.path().join("db")).unwrap();
+    assert!(rebuild(dir.path()).unwrap().damaged.is_empty());
+    let (local, store) = both(dir.path());
+    let page = store.list_versions(&at("a").bucket, all_versions()).await.unwrap();
+    assert_eq!(format!("{page:?}"), before);
+    assert_eq!(page.entries.len(), 7);
+    assert_eq!(store.bucket(&at("a").bucket).await.unwrap().versioning, Versioning::Enabled);
+    for entry in page.entries {
+        if let VersionEntry::Object { key, object, .. } = entry {
+            let open = store.open(&at(key.as_str()), Some(&object.version)).await.unwrap();
+            assert_eq!(read(&*open, 0, object.len.0, 4096).await.unwrap().len() as u64, object.len.0);
+        }
+    }
+    // What was deleted before the loss is gone, and a version placed now is newer than all of them.
+    local.collect_garbage().await;
+    assert_eq!(body_files(dir.path()).len(), 3);
+    let newest = put(&store, &at("a"), b"after", Commit::default()).await.unwrap();
+    let page = store.list_versions(&at("a").bucket, all_versions()).await.unwrap();
+    assert_eq!(named(&page.entries[0]), ("a", &newest.version));
 }
 
 #[tokio::test]
