@@ -60,6 +60,9 @@ impl Handler for Front {
         if KmsFront::is_addressed(&parts) {
             return self.kms.answer(&parts, body, secure).await;
         }
+        if parts.method == http::Method::OPTIONS {
+            return self.s3.preflight(&parts, request_id).await.map(|body| body.boxed_unsync());
+        }
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
         let transport = Transport { peer: connection.peer, tls: connection.tls };
         let admitted = match self.edge.admit(parts, body, transport).await {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::identity::{Action, Asked, Policy, Requester, decide};
+use crate::identity::{Action, Asked, Denied, Policy, Requester, decide};
 use crate::kms::Principal;
 use crate::store::{self, Bucket};
-use crate::types::{ACCOUNT, BucketName, ObjectAt, UserId};
+use crate::types::{ACCOUNT, BucketName, ObjectAt, UserId, VersionId};
 
+use super::acl::{block_of, bucket_lets, object_lets};
 use super::{Error, Gateway};
 
 /// The kind under which the store keeps a bucket's policy.
@@ -53,15 +54,52 @@ impl Gateway {
         action: Action,
     ) -> Result<Bucket, Error> {
         let bucket = self.bucket_shown(caller, name).await?;
-        self.judge(caller, &bucket, None, action)?;
+        self.permit(caller, &bucket, None, action)?;
         Ok(bucket)
     }
 
     /// The bucket of an object, for a caller who may do `action` on the object.
     pub(super) async fn object_for(&self, caller: &Requester, at: &ObjectAt, action: Action) -> Result<Bucket, Error> {
         let bucket = self.bucket_shown(caller, &at.bucket).await?;
-        self.judge(caller, &bucket, Some(at), action)?;
+        self.permit(caller, &bucket, Some(at), action)?;
         Ok(bucket)
+    }
+
+    /// As [`Gateway::object_for`], for what an object's ACL may allow too.
+    pub(super) async fn read_for(
+        &self,
+        caller: &Requester,
+        at: &ObjectAt,
+        version: Option<&VersionId>,
+        action: Action,
+    ) -> Result<Bucket, Error> {
+        let bucket = self.bucket_shown(caller, &at.bucket).await?;
+        let denied = match self.judge(caller, &bucket, Some(at), action)? {
+            Ok(()) => return Ok(bucket),
+            Err(denied) => denied,
+        };
+        if !matches!(denied, Denied::ByPolicy { .. })
+            && let Ok(looked) = self.look(at, version).await
+            && object_lets(&bucket, &looked.object.metadata, caller, action)
+        {
+            return Ok(bucket);
+        }
+        Err(denied.into())
+    }
+
+    /// What no policy denies, and policy, ownership or the bucket's ACL allow.
+    fn permit(
+        &self,
+        caller: &Requester,
+        bucket: &Bucket,
+        object: Option<&ObjectAt>,
+        action: Action,
+    ) -> Result<(), Error> {
+        match self.judge(caller, bucket, object, action)? {
+            Err(denied @ Denied::ByPolicy { .. }) => Err(denied.into()),
+            Err(_) if bucket_lets(bucket, caller, action) => Ok(()),
+            judged => Ok(judged?),
+        }
     }
 
     async fn bucket_shown(&self, caller: &Requester, name: &BucketName) -> Result<Bucket, Error> {
@@ -71,13 +109,14 @@ impl Gateway {
         }
     }
 
-    pub(super) fn judge(
+    /// What policy and ownership say, ACLs aside.
+    fn judge(
         &self,
         caller: &Requester,
         bucket: &Bucket,
         object: Option<&ObjectAt>,
         action: Action,
-    ) -> Result<(), Error> {
+    ) -> Result<Result<(), Denied>, Error> {
         let policy = self.policies.of(bucket)?;
         let resource = match object {
             None => format!("arn:aws:s3:::{}", bucket.name),
@@ -89,15 +128,16 @@ impl Gateway {
             resource: &resource,
             owner: &bucket.owner,
             policy: policy.as_deref(),
+            restricted: block_of(bucket).is_some_and(|block| block.restrict_buckets),
             account: ACCOUNT,
             context: caller.context(),
-        })?)
+        }))
     }
 
     /// What a failed look at an object may say: that there is none is for those who may list the bucket.
     pub(super) fn seen_by(&self, caller: &Requester, bucket: &Bucket, error: Error) -> Error {
         let tells = matches!(error, Error::NoSuchKey | Error::NoSuchVersion | Error::DeleteMarker { .. });
-        match self.judge(caller, bucket, None, Action::ListBucket) {
+        match self.permit(caller, bucket, None, Action::ListBucket) {
             Err(_) if tells => denied(),
             _ => error,
         }

@@ -1,14 +1,13 @@
 //! Buckets and their default encryption.
 
-use std::collections::BTreeMap;
-
 use crate::identity::{Action, Malformed, Policy, Requester, authorize};
 use crate::sse::{BucketDefault, DefaultEncryption};
 use crate::store::{self, Bucket, Versioning};
 use crate::types::{ACCOUNT, BucketName, UserId};
 
 use super::access::POLICY;
-use super::{Error, Gateway, principal};
+use super::acl::{acl_config, block_of};
+use super::{CannedAcl, Error, Gateway, principal};
 
 /// The kind under which the store keeps a bucket's default encryption.
 const ENCRYPTION: &str = "encryption";
@@ -23,6 +22,7 @@ impl Gateway {
         caller: &Requester,
         name: BucketName,
         region: Option<String>,
+        acl: CannedAcl,
     ) -> Result<(), Error> {
         let owner = principal(caller)?.user;
         authorize(caller.caller(), Action::CreateBucket, Some(&owner))?;
@@ -32,7 +32,7 @@ impl Gateway {
             created: self.clock.now(),
             region: region.unwrap_or_else(|| self.region.clone()),
             versioning: Versioning::Never,
-            configs: BTreeMap::new(),
+            configs: acl_config(acl),
         };
         match self.store.create_bucket(bucket).await {
             Ok(()) => Ok(()),
@@ -110,10 +110,15 @@ impl Gateway {
         name: &BucketName,
         document: Vec<u8>,
     ) -> Result<(), Error> {
-        self.bucket_for(caller, name, Action::PutBucketPolicy).await?;
+        let bucket = self.bucket_for(caller, name, Action::PutBucketPolicy).await?;
         let malformed = |why: Malformed| Error::MalformedPolicy(why.to_string());
         let policy = Policy::parse(&document).map_err(malformed)?;
         policy.belongs_to(name.as_str(), ACCOUNT).map_err(malformed)?;
+        if policy.is_public() && block_of(&bucket).is_some_and(|block| block.block_policy) {
+            return Err(Error::AccessDenied(
+                "public policies are blocked by the bucket's public access block".to_owned(),
+            ));
+        }
         Ok(self.store.set_bucket_config(name, POLICY, Some(document)).await?)
     }
 

@@ -7,6 +7,7 @@ use crate::store::{self, Bucket, Commit, CopyPlan, OpenObject, Precondition, Ver
 use crate::types::{ObjectAt, VersionId};
 
 use super::access::principal_for;
+use super::acl::check_acl;
 use super::bucket::default_encryption;
 use super::get::read_action;
 use super::opened::{Looked, check_customer_key, shown_version};
@@ -57,7 +58,9 @@ impl Gateway {
             MetadataDirective::Copy => source.looked.headers(),
             MetadataDirective::Replace(headers) => headers,
         };
-        let headers = ObjectHeaders { tags: request.tags.unwrap_or(source_tags), ..headers };
+        // An ACL is never copied: the copy has the request's.
+        let headers = ObjectHeaders { tags: request.tags.unwrap_or(source_tags), acl: request.acl, ..headers };
+        check_acl(&bucket, request.acl)?;
         check_metadata(&headers)?;
         let copying = Copying {
             precondition: self.precondition(&request.at, &request.conditions).await?,
@@ -80,7 +83,8 @@ impl Gateway {
 
     /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
     pub(super) async fn open_source(&self, caller: &Requester, source: &CopySource) -> Result<OpenedSource, Error> {
-        let bucket = self.object_for(caller, &source.at, read_action(source.version.as_ref())).await?;
+        let bucket =
+            self.read_for(caller, &source.at, source.version.as_ref(), read_action(source.version.as_ref())).await?;
         let opened = self.open(&source.at, source.version.as_ref()).await;
         let (looked, open) = opened.map_err(|error| match error {
             Error::DeleteMarker { named: true, .. } => Error::CopyOfMarker,
@@ -118,7 +122,7 @@ impl Gateway {
             // The source's ETag is the MD5 of its plaintext; under a CMK or a customer key no such fingerprint shows.
             envelope.etag = Some(opaque_etag()?);
         }
-        let mut metadata = copying.headers.clone().into_metadata();
+        let mut metadata = copying.headers.clone().into_metadata(&copying.bucket, caller);
         self.keys.bind(at, &mut metadata, &envelope)?;
         let plan = CopyPlan {
             source: (named.at.clone(), named.version.clone(), looked.object.tag.clone()),

@@ -95,6 +95,15 @@ pub enum Error {
     /// The bucket has no policy.
     #[error("the bucket has no policy")]
     NoSuchPolicy,
+    /// The bucket has no public access block.
+    #[error("the bucket has no public access block")]
+    NoSuchPublicAccessBlock,
+    /// A CORS rule is not valid (said in the text).
+    #[error("{0}")]
+    InvalidCors(String),
+    /// The bucket has no CORS rules.
+    #[error("the bucket has no CORS rules")]
+    NoSuchCors,
     /// The bucket has no tags.
     #[error("the bucket has no tags")]
     NoSuchTagSet,

@@ -25,7 +25,8 @@ impl Gateway {
     }
 
     async fn read_object(&self, caller: &Requester, request: GetRequest) -> Result<Got, Error> {
-        let bucket = self.object_for(caller, &request.at, read_action(request.version.as_ref())).await?;
+        let bucket =
+            self.read_for(caller, &request.at, request.version.as_ref(), read_action(request.version.as_ref())).await?;
         let opened = self.open(&request.at, request.version.as_ref()).await;
         let (looked, open) = opened.map_err(|error| self.seen_by(caller, &bucket, error))?;
         check_customer_key(&looked.envelope, request.customer_key.as_ref())?;
@@ -63,7 +64,8 @@ impl Gateway {
     }
 
     async fn describe_object(&self, caller: &Requester, request: &GetRequest) -> Result<ObjectInfo, Error> {
-        let bucket = self.object_for(caller, &request.at, read_action(request.version.as_ref())).await?;
+        let bucket =
+            self.read_for(caller, &request.at, request.version.as_ref(), read_action(request.version.as_ref())).await?;
         let looked = self.look(&request.at, request.version.as_ref()).await;
         let looked = looked.map_err(|error| self.seen_by(caller, &bucket, error))?;
         let customer = request.customer_key.as_ref();

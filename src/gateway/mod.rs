@@ -11,12 +11,14 @@ use crate::sse::{DefaultEncryption, Keyring};
 use crate::store::ObjectStore;
 
 mod access;
+mod acl;
 mod alarm;
 mod body;
 mod bucket;
 mod complete;
 mod conditions;
 mod copy;
+mod cors;
 mod delete;
 mod digest;
 mod error;
@@ -33,7 +35,9 @@ mod tags;
 mod tests;
 mod transfer;
 
+pub use acl::{Acl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
+pub use cors::CorsRule;
 pub use error::Error;
 pub use model::*;
 pub use tags::{BUCKET_TAGS, OBJECT_TAGS, Tags};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::sse::{CustomerKey, SseRequest, SseStatus};
 use crate::types::{ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, UserId, VersionId};
 
-use super::{PlainBody, Tags};
+use super::{CannedAcl, PlainBody, Tags};
 
 /// A checksum algorithm that S3 clients may declare and ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -67,6 +67,8 @@ pub struct ObjectHeaders {
     pub user: BTreeMap<String, String>,
     /// Tags.
     pub tags: Tags,
+    /// Who else may read a new object. Of an object that is there, see [`super::Gateway::object_acl`].
+    pub acl: CannedAcl,
 }
 
 /// Conditions on an object's ETag and date. ETags are unquoted; `*` is [`EtagMatch::Any`].
@@ -252,6 +254,8 @@ pub struct CopyRequest {
     pub sse: Option<SseRequest>,
     /// Conditions on the object at the target now.
     pub conditions: Conditions,
+    /// The copy's ACL; the source's is not copied.
+    pub acl: CannedAcl,
     /// The copy's tags; `None`: the source's.
     pub tags: Option<Tags>,
     /// A checksum the copy is to have.

@@ -9,6 +9,7 @@ use crate::store::{StoredUpload, UploadAt};
 use crate::types::{ObjectAt, PartNumber, UploadId};
 
 use super::access::principal_for;
+use super::acl::check_acl;
 use super::bucket::default_encryption;
 use super::digest::Digester;
 use super::put::{aead_of, check_metadata, check_size, customer_of, etag_of};
@@ -39,9 +40,10 @@ impl Gateway {
     ) -> Result<UploadCreated, Error> {
         let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         check_metadata(&request.headers)?;
+        check_acl(&bucket, request.headers.acl)?;
         let choice = SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default);
         let (envelope, _) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &request.at).await?;
-        let mut metadata = request.headers.into_metadata();
+        let mut metadata = request.headers.into_metadata(&bucket, caller);
         self.keys.bind(&request.at, &mut metadata, &envelope)?;
 
         let id = UploadId::from_bits(crate::types::random()?);

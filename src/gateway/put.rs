@@ -11,6 +11,7 @@ use crate::store::{Bucket, CipherOffset, Commit, Metadata, Precondition};
 use crate::types::{ObjectAt, PartNumber};
 
 use super::access::principal_for;
+use super::acl::{check_acl, fields_of};
 use super::bucket::default_encryption;
 use super::digest::{Computed, Digester};
 use super::opened::shown_version;
@@ -47,6 +48,7 @@ impl Gateway {
     /// See [`Error`]; the body's own failures are [`Error::Body`] and [`Error::BadDigest`].
     pub async fn put_object(&self, caller: &Requester, request: PutRequest) -> Result<Written, Error> {
         let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
+        check_acl(&bucket, request.headers.acl)?;
         let precondition = self.precondition(&request.at, &request.conditions).await?;
         let write = ObjectWrite {
             choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default),
@@ -71,7 +73,7 @@ impl Gateway {
         check_metadata(&write.headers)?;
         let ObjectWrite { at, headers, choice, digests, precondition, bucket } = write;
         let (envelope, data_key) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &at).await?;
-        let mut metadata = headers.into_metadata();
+        let mut metadata = headers.into_metadata(&bucket, caller);
         self.keys.bind(&at, &mut metadata, &envelope)?;
 
         let aead = aead_of(envelope.mode());
@@ -140,8 +142,14 @@ impl Gateway {
 
 impl ObjectHeaders {
     /// The headers as a store keeps them, without an envelope as yet.
-    pub(super) fn into_metadata(self) -> Metadata {
-        Metadata { system: self.system, user: self.user, tags: self.tags.into_map(), ..Metadata::default() }
+    pub(super) fn into_metadata(self, bucket: &Bucket, caller: &Requester) -> Metadata {
+        Metadata {
+            system: self.system,
+            user: self.user,
+            tags: self.tags.into_map(),
+            access: fields_of(bucket, caller, self.acl),
+            ..Metadata::default()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::identity::{Action, Requester};
-use crate::store::{self, NewMetadata};
+use crate::store::{self, Bucket, Metadata, NewMetadata};
 use crate::types::{BucketName, ObjectAt, VersionId};
 
 use super::opened::shown_version;
@@ -91,8 +91,8 @@ fn check_text(text: &str, maximum: usize, which: &str) -> Result<(), Error> {
     )))
 }
 
-/// Which right a call on the tags of an object takes: `plain` on the current version, `versioned` on one that is named.
-fn action_on(version: Option<&VersionId>, plain: Action, versioned: Action) -> Action {
+/// Which right a call on an object takes: `plain` on the current version, `versioned` on one that is named.
+pub(super) fn action_on(version: Option<&VersionId>, plain: Action, versioned: Action) -> Action {
     if version.is_some() { versioned } else { plain }
 }
 
@@ -153,11 +153,23 @@ impl Gateway {
         tags: Tags,
     ) -> Result<Option<VersionId>, Error> {
         let bucket = self.object_for(caller, at, action).await?;
+        self.amend(caller, &bucket, at, version, |metadata| metadata.tags = tags.clone().into_map()).await
+    }
+
+    /// Changes the metadata of an object; body, ETag and date stay. No KMS call.
+    pub(super) async fn amend(
+        &self,
+        caller: &Requester,
+        bucket: &Bucket,
+        at: &ObjectAt,
+        version: Option<VersionId>,
+        change: impl Fn(&mut Metadata) + Send,
+    ) -> Result<Option<VersionId>, Error> {
         for _ in 0..TRIES {
             let looked = self.alarm.heed(self.look(at, version.as_ref()).await);
-            let looked = looked.map_err(|error| self.seen_by(caller, &bucket, error))?;
+            let looked = looked.map_err(|error| self.seen_by(caller, bucket, error))?;
             let mut metadata = looked.object.metadata.clone();
-            metadata.tags = tags.clone().into_map();
+            change(&mut metadata);
             self.keys.bind(at, &mut metadata, &looked.envelope)?;
             let new = NewMetadata {
                 version: Some(looked.object.version.clone()),
@@ -166,10 +178,10 @@ impl Gateway {
                 summary: looked.object.summary,
             };
             match self.store.set_metadata(at, new).await {
-                // Written or tagged since it was looked at: look again.
+                // Written or changed since it was looked at: look again.
                 Err(store::Error::Changed | store::Error::NoSuchObject) => {}
                 Err(other) => return Err(other.into()),
-                Ok(stored) => return Ok(shown_version(&bucket, &stored.version)),
+                Ok(stored) => return Ok(shown_version(bucket, &stored.version)),
             }
         }
         Err(Error::Conflict)

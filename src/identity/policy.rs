@@ -45,6 +45,26 @@ actions! {
     DeleteObjectTagging = "s3:DeleteObjectTagging",
     /// Take the tags of a version away.
     DeleteObjectVersionTagging = "s3:DeleteObjectVersionTagging",
+    /// Read a bucket's ACL.
+    GetBucketAcl = "s3:GetBucketAcl",
+    /// Read a bucket's CORS rules.
+    GetBucketCors = "s3:GetBucketCORS",
+    /// Set a bucket's CORS rules.
+    PutBucketCors = "s3:PutBucketCORS",
+    /// Read what of public access a bucket blocks.
+    GetBucketPublicAccessBlock = "s3:GetBucketPublicAccessBlock",
+    /// Read an object's ACL.
+    GetObjectAcl = "s3:GetObjectAcl",
+    /// Read the ACL of a version.
+    GetObjectVersionAcl = "s3:GetObjectVersionAcl",
+    /// Set a bucket's ACL.
+    PutBucketAcl = "s3:PutBucketAcl",
+    /// Set what of public access a bucket blocks.
+    PutBucketPublicAccessBlock = "s3:PutBucketPublicAccessBlock",
+    /// Set an object's ACL.
+    PutObjectAcl = "s3:PutObjectAcl",
+    /// Set the ACL of a version.
+    PutObjectVersionAcl = "s3:PutObjectVersionAcl",
     /// Read a bucket's tags.
     GetBucketTagging = "s3:GetBucketTagging",
     /// Learn a bucket's region.
@@ -161,6 +181,8 @@ pub struct Asked<'a> {
     pub owner: &'a UserId,
     /// The bucket's policy, if it has one.
     pub policy: Option<&'a Policy>,
+    /// Whether a policy that lets the public in counts for users only (S3: `RestrictPublicBuckets`).
+    pub restricted: bool,
     /// The account that all users here belong to.
     pub account: &'a str,
     /// What the request says. What depends on the caller alone is added by [`decide`].
@@ -187,6 +209,7 @@ pub fn decide(asked: &Asked<'_>) -> Result<(), Denied> {
     };
     match policy.judge(&question) {
         Verdict::Deny => Err(Denied::ByPolicy { action: asked.action.name() }),
+        Verdict::Allow if asked.restricted && asked.caller.user().is_none() && policy.is_public() => plainly(),
         Verdict::Allow => Ok(()),
         Verdict::Silent => plainly(),
     }
@@ -301,6 +324,7 @@ mod tests {
                 resource: if action.name().contains("Bucket") { "arn:aws:s3:::b" } else { "arn:aws:s3:::b/k" },
                 owner: &UserId::new("ann"),
                 policy: Some(&policy),
+                restricted: false,
                 account: "000000000000",
                 context: &context,
             };
@@ -328,6 +352,7 @@ mod tests {
                 resource: "arn:aws:s3:::b/k",
                 owner: &UserId::new("ann"),
                 policy: Some(&policy),
+                restricted: false,
                 account: "000000000000",
                 context: &context,
             };

@@ -187,8 +187,9 @@ impl Keyring {
         put_pairs(&mut input, metadata.system.iter());
         put_pairs(&mut input, metadata.user.iter());
         put_pairs(&mut input, envelope);
-        if !metadata.tags.is_empty() {
+        if !metadata.tags.is_empty() || !metadata.access.is_empty() {
             put_pairs(&mut input, metadata.tags.iter());
+            put_pairs(&mut input, metadata.access.iter());
         }
         hmac::sign(&self.mac, &input)
     }

@@ -107,7 +107,13 @@ pub(crate) fn at(key: &str) -> ObjectAt {
 /// Metadata that can be told from other metadata.
 pub(crate) fn metadata(text: &str) -> Metadata {
     let map = |name: &str| BTreeMap::from([(name.to_owned(), text.to_owned())]);
-    Metadata { system: map("content-type"), user: map("colour"), tags: map("team"), envelope: map("key") }
+    Metadata {
+        system: map("content-type"),
+        user: map("colour"),
+        tags: map("team"),
+        access: map("acl"),
+        envelope: map("key"),
+    }
 }
 
 /// Bytes that differ from place to place and from seed to seed.

@@ -90,6 +90,9 @@ pub struct Metadata {
     /// Tags by key. Not in upstream user metadata, but under the same MAC.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Who owns the object and who may read it, where that does not follow from the bucket; under the same MAC.
+    #[serde(default)]
+    pub access: BTreeMap<String, String>,
     /// The envelope's fields by short name; see `sse/FORMAT.md`.
     pub envelope: BTreeMap<String, String>,
 }
@@ -234,6 +237,7 @@ pub struct ListQuery {
 
 /// One row of a listing.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "nearly every row is an object")]
 pub enum ListEntry {
     /// An object (its current version).
     Object {
@@ -270,6 +274,7 @@ pub struct VersionQuery {
 
 /// A row of the versions: ordered by key, newest first.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "nearly every row is an object")]
 pub enum VersionEntry {
     /// A version with a body.
     Object {

@@ -395,8 +395,8 @@ def test_deletes(s3, bucket):
 
 
 @pytest.mark.parametrize("call,arguments", [
-    ("get_bucket_lifecycle_configuration", {}), ("get_bucket_acl", {}), ("get_bucket_cors", {}),
-    ("get_object_acl", {"Key": "k"}), ("get_object_lock_configuration", {}),
+    ("get_bucket_lifecycle_configuration", {}),
+    ("get_object_lock_configuration", {}),
     ("get_object_retention", {"Key": "k"}),
     ("get_object_legal_hold", {"Key": "k"}), ("get_bucket_website", {}), ("get_bucket_replication", {}),
 ])
@@ -407,7 +407,7 @@ def test_what_is_not_implemented_says_so(s3, bucket, call, arguments):
 
 @pytest.mark.parametrize("extra", [
     {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": "2030-01-01T00:00:00Z"},
-    {"ObjectLockLegalHoldStatus": "ON"}, {"WebsiteRedirectLocation": "/x"}, {"ACL": "public-read"},
+    {"ObjectLockLegalHoldStatus": "ON"}, {"WebsiteRedirectLocation": "/x"},
     {"ServerSideEncryption": "aws:kms", "BucketKeyEnabled": True}, {"StorageClass": "GLACIER"},
 ], ids=lambda value: next(iter(value)))
 def test_an_argument_that_would_be_ignored_is_refused(s3, bucket, extra):

@@ -161,6 +161,16 @@ delegate! {
     get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput;
     put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput;
     put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput;
+    delete_public_access_block: DeletePublicAccessBlockInput -> DeletePublicAccessBlockOutput;
+    get_bucket_acl: GetBucketAclInput -> GetBucketAclOutput;
+    get_object_acl: GetObjectAclInput -> GetObjectAclOutput;
+    get_public_access_block: GetPublicAccessBlockInput -> GetPublicAccessBlockOutput;
+    put_bucket_acl: PutBucketAclInput -> PutBucketAclOutput;
+    put_object_acl: PutObjectAclInput -> PutObjectAclOutput;
+    put_public_access_block: PutPublicAccessBlockInput -> PutPublicAccessBlockOutput;
+    delete_bucket_cors: DeleteBucketCorsInput -> DeleteBucketCorsOutput;
+    get_bucket_cors: GetBucketCorsInput -> GetBucketCorsOutput;
+    put_bucket_cors: PutBucketCorsInput -> PutBucketCorsOutput;
     put_object: PutObjectInput -> PutObjectOutput;
     upload_part: UploadPartInput -> UploadPartOutput;
     upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput;

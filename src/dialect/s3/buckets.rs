@@ -33,7 +33,8 @@ impl Serve<dto::CreateBucketInput> for Adapter {
         };
         let location = format!("/{name}");
         let region = region.filter(|region| !region.is_empty());
-        self.gateway.create_bucket(call.caller(), name, region).await.map_err(failed)?;
+        let acl = super::acl::header(&call.headers)?.unwrap_or_default();
+        self.gateway.create_bucket(call.caller(), name, region, acl).await.map_err(failed)?;
         Ok(S3Response::new(dto::CreateBucketOutput { location: Some(location) }))
     }
 }

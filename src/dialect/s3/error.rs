@@ -167,6 +167,15 @@ pub fn face(error: &Error) -> Face {
         }
         Error::MalformedPolicy(why) => Face::bad("MalformedPolicy", why.clone()),
         Error::NoSuchPolicy => Face::new(S::NOT_FOUND, "NoSuchBucketPolicy", "The bucket policy does not exist"),
+        Error::NoSuchPublicAccessBlock => Face::new(
+            S::NOT_FOUND,
+            "NoSuchPublicAccessBlockConfiguration",
+            "The public access block configuration was not found",
+        ),
+        Error::InvalidCors(why) => Face::invalid_request(why.clone()),
+        Error::NoSuchCors => {
+            Face::new(S::NOT_FOUND, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
+        }
         Error::NoSuchTagSet => Face::new(S::NOT_FOUND, "NoSuchTagSet", "The TagSet does not exist"),
         Error::NoSuchObjectPart { number } => Face::new(
             S::RANGE_NOT_SATISFIABLE,

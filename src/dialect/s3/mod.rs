@@ -8,11 +8,13 @@
 //!
 //! Source for wire decisions: <https://docs.aws.amazon.com/AmazonS3/latest/API/>.
 
+mod acl;
 mod adapter;
 mod attributes;
 mod buckets;
 mod conditions;
 mod context;
+mod cors;
 mod digests;
 pub mod edge;
 mod error;

@@ -23,7 +23,7 @@ use super::conditions::{conditions, http_date, range, source_conditions, write_c
 use super::context::Call;
 use super::error::{Face, face, failed};
 use super::multipart::part_number;
-use super::{digests, out, sse_request, tagging};
+use super::{acl, digests, out, sse_request, tagging};
 
 const TAGGING_COUNT: HeaderName = HeaderName::from_static("x-amz-tagging-count");
 const PARTS_COUNT: HeaderName = HeaderName::from_static("x-amz-mp-parts-count");
@@ -60,7 +60,7 @@ pub(super) fn object_headers(headers: &HeaderMap, user: Option<dto::Metadata>) -
     }
     system.entry(header::CONTENT_TYPE.as_str().to_owned()).or_insert_with(|| "binary/octet-stream".to_owned());
     let user = user.unwrap_or_default().into_iter().collect();
-    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)? })
+    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl: acl::header(headers)?.unwrap_or_default() })
 }
 
 /// An ETag as headers write it.
@@ -387,6 +387,7 @@ impl Serve<dto::CopyObjectInput> for Adapter {
             source: copy_source(&call, &input.copy_source)?,
             at: object(&input.bucket, &input.key)?,
             metadata,
+            acl: acl::header(&call.headers)?.unwrap_or_default(),
             tags: match call.header("x-amz-tagging-directive") {
                 Some("REPLACE") => Some(tagging::header(&call.headers)?),
                 // Without REPLACE the header says nothing, as on S3.
@@ -440,6 +441,7 @@ mod tests {
                 system: BTreeMap::from([("content-type".into(), "text/plain".into())]),
                 user: BTreeMap::from([("a".into(), "b".into())]),
                 tags: Tags::default(),
+                acl: crate::gateway::CannedAcl::Private,
             },
             sse: SseStatus::Kms { key: KeyArn("arn:k".into()), context: Some(EncryptionContext::default()) },
             checksums: vec![Checksum {

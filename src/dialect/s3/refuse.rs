@@ -3,6 +3,8 @@
 
 use http::HeaderMap;
 
+use crate::gateway::CannedAcl;
+
 use super::error::Face;
 use super::route::{Operation, query_pairs};
 
@@ -47,13 +49,14 @@ pub(super) fn headers(operation: Operation, headers: &HeaderMap) -> Result<(), F
             name if name.starts_with("x-amz-grant-") => {
                 return Err(Face::not_implemented(format_args!("The header {name}")));
             }
-            "x-amz-acl" if !matches!(text, "private" | "bucket-owner-full-control") => {
-                return Err(Face::not_implemented(format_args!("The canned ACL {text:?}")));
+            "x-amz-acl" if CannedAcl::named(text).is_none() => {
+                return Err(Face::invalid_argument("The canned ACL is not known, or not supported."));
             }
             "x-amz-storage-class" if text != "STANDARD" => {
                 return Err(Face::bad("InvalidStorageClass", "The storage class you specified is not valid"));
             }
-            "x-amz-object-ownership" if text != "BucketOwnerEnforced" => {
+            // ACLs count here, and the bucket's owner may do everything in it all the same.
+            "x-amz-object-ownership" if !matches!(text, "BucketOwnerPreferred" | "ObjectWriter") => {
                 return Err(Face::not_implemented(format_args!("The object ownership {text:?}")));
             }
             "x-amz-bucket-object-lock-enabled" if !text.eq_ignore_ascii_case("false") => {
@@ -116,7 +119,6 @@ mod tests {
         let refused = Err((501, "NotImplemented"));
         let put = Operation::PutObject;
         for (name, value) in [
-            ("x-amz-acl", "public-read"),
             ("x-amz-grant-read", "id=1"),
             ("x-amz-object-lock-mode", "GOVERNANCE"),
             ("x-amz-website-redirect-location", "/x"),
@@ -124,6 +126,7 @@ mod tests {
         ] {
             assert_eq!(check(put, name, value), refused, "{name}");
         }
+        assert_eq!(check(put, "x-amz-acl", "everyone"), Err((400, "InvalidArgument")));
         assert_eq!(check(put, "x-amz-storage-class", "GLACIER"), Err((400, "InvalidStorageClass")));
         assert_eq!(check(Operation::DeleteObject, "if-none-match", "*"), refused);
         assert_eq!(check(Operation::DeleteObjects, "if-match", "\"e\""), refused);

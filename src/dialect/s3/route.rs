@@ -76,6 +76,26 @@ pub enum Operation {
     GetBucketPolicyStatus,
     /// PutBucketPolicy.
     PutBucketPolicy,
+    /// DeletePublicAccessBlock.
+    DeletePublicAccessBlock,
+    /// GetBucketAcl.
+    GetBucketAcl,
+    /// GetObjectAcl.
+    GetObjectAcl,
+    /// GetPublicAccessBlock.
+    GetPublicAccessBlock,
+    /// PutBucketAcl.
+    PutBucketAcl,
+    /// PutObjectAcl.
+    PutObjectAcl,
+    /// PutPublicAccessBlock.
+    PutPublicAccessBlock,
+    /// DeleteBucketCors.
+    DeleteBucketCors,
+    /// GetBucketCors.
+    GetBucketCors,
+    /// PutBucketCors.
+    PutBucketCors,
     /// PutObject.
     PutObject,
     /// UploadPart.
@@ -227,6 +247,14 @@ impl Operation {
             ("PUT", ["versioning"]) => Self::PutBucketVersioning,
             ("DELETE", []) => Self::DeleteBucket,
             ("DELETE", ["encryption"]) => Self::DeleteBucketEncryption,
+            ("GET", ["acl"]) => Self::GetBucketAcl,
+            ("PUT", ["acl"]) => Self::PutBucketAcl,
+            ("GET", ["publicAccessBlock"]) => Self::GetPublicAccessBlock,
+            ("PUT", ["publicAccessBlock"]) => Self::PutPublicAccessBlock,
+            ("DELETE", ["publicAccessBlock"]) => Self::DeletePublicAccessBlock,
+            ("GET", ["cors"]) => Self::GetBucketCors,
+            ("PUT", ["cors"]) => Self::PutBucketCors,
+            ("DELETE", ["cors"]) => Self::DeleteBucketCors,
             ("GET", ["policy"]) => Self::GetBucketPolicy,
             ("GET", ["policyStatus"]) => Self::GetBucketPolicyStatus,
             ("PUT", ["policy"]) => Self::PutBucketPolicy,
@@ -242,6 +270,8 @@ impl Operation {
         Some(match (method.as_str(), named) {
             ("GET", [] | ["versionId"] | ["partNumber"] | ["partNumber", "versionId"]) => Self::GetObject,
             ("GET", ["attributes"] | ["attributes", "versionId"]) => Self::GetObjectAttributes,
+            ("GET", ["acl"] | ["acl", "versionId"]) => Self::GetObjectAcl,
+            ("PUT", ["acl"] | ["acl", "versionId"]) => Self::PutObjectAcl,
             ("GET", ["tagging"] | ["tagging", "versionId"]) => Self::GetObjectTagging,
             ("PUT", ["tagging"] | ["tagging", "versionId"]) => Self::PutObjectTagging,
             ("DELETE", ["tagging"] | ["tagging", "versionId"]) => Self::DeleteObjectTagging,
@@ -299,7 +329,17 @@ impl Operation {
             | Self::DeleteBucketPolicy
             | Self::GetBucketPolicy
             | Self::GetBucketPolicyStatus
-            | Self::PutBucketPolicy => Accepts::Nothing,
+            | Self::PutBucketPolicy
+            | Self::DeleteBucketCors
+            | Self::GetBucketCors
+            | Self::PutBucketCors
+            | Self::DeletePublicAccessBlock
+            | Self::GetBucketAcl
+            | Self::GetObjectAcl
+            | Self::GetPublicAccessBlock
+            | Self::PutBucketAcl
+            | Self::PutObjectAcl
+            | Self::PutPublicAccessBlock => Accepts::Nothing,
         }
     }
 
@@ -313,7 +353,11 @@ impl Operation {
             | Self::PutBucketEncryption
             | Self::PutBucketTagging
             | Self::PutBucketVersioning
-            | Self::PutObjectTagging => BodyKind::Xml,
+            | Self::PutObjectTagging
+            | Self::PutBucketAcl
+            | Self::PutObjectAcl
+            | Self::PutBucketCors
+            | Self::PutPublicAccessBlock => BodyKind::Xml,
             Self::PutBucketPolicy => BodyKind::Json,
             Self::AbortMultipartUpload
             | Self::CopyObject
@@ -340,7 +384,13 @@ impl Operation {
             | Self::GetObjectTagging
             | Self::DeleteBucketPolicy
             | Self::GetBucketPolicy
-            | Self::GetBucketPolicyStatus => BodyKind::None,
+            | Self::GetBucketPolicyStatus
+            | Self::DeleteBucketCors
+            | Self::GetBucketCors
+            | Self::DeletePublicAccessBlock
+            | Self::GetBucketAcl
+            | Self::GetObjectAcl
+            | Self::GetPublicAccessBlock => BodyKind::None,
         }
     }
 }
@@ -372,6 +422,16 @@ mod tests {
             ("PUT", Bucket, "", Operation::CreateBucket),
             ("HEAD", Bucket, "", Operation::HeadBucket),
             ("DELETE", Bucket, "", Operation::DeleteBucket),
+            ("GET", Bucket, "acl", Operation::GetBucketAcl),
+            ("PUT", Bucket, "acl", Operation::PutBucketAcl),
+            ("GET", Object, "acl&versionId=null", Operation::GetObjectAcl),
+            ("PUT", Object, "acl", Operation::PutObjectAcl),
+            ("GET", Bucket, "publicAccessBlock", Operation::GetPublicAccessBlock),
+            ("PUT", Bucket, "publicAccessBlock", Operation::PutPublicAccessBlock),
+            ("DELETE", Bucket, "publicAccessBlock", Operation::DeletePublicAccessBlock),
+            ("GET", Bucket, "cors", Operation::GetBucketCors),
+            ("PUT", Bucket, "cors", Operation::PutBucketCors),
+            ("DELETE", Bucket, "cors", Operation::DeleteBucketCors),
             ("GET", Bucket, "policy", Operation::GetBucketPolicy),
             ("GET", Bucket, "policyStatus", Operation::GetBucketPolicyStatus),
             ("PUT", Bucket, "policy", Operation::PutBucketPolicy),
@@ -416,13 +476,16 @@ mod tests {
                         Ok(_) => assert!(
                             matches!(
                                 *name,
-                                "attributes"
+                                "acl"
+                                    | "attributes"
+                                    | "cors"
                                     | "delete"
                                     | "encryption"
                                     | "location"
                                     | "partNumber"
                                     | "policy"
                                     | "policyStatus"
+                                    | "publicAccessBlock"
                                     | "tagging"
                                     | "uploadId"
                                     | "uploads"
@@ -438,8 +501,8 @@ mod tests {
         }
         assert_eq!(resolve("DELETE", Target::Bucket, "versioning"), Err("NotImplemented"));
         // Encoded names, and one sub-resource hidden behind another.
-        assert_eq!(resolve("GET", Target::Object, "%61cl"), Err("NotImplemented"));
-        assert_eq!(resolve("GET", Target::Object, "uploadId=x&acl"), Err("NotImplemented"));
+        assert_eq!(resolve("GET", Target::Object, "%72estore"), Err("NotImplemented"));
+        assert_eq!(resolve("GET", Target::Object, "uploadId=x&restore"), Err("NotImplemented"));
         assert_eq!(resolve("PUT", Target::Object, "uploadId=x"), Err("NotImplemented"));
         assert_eq!(resolve("PUT", Target::Object, "partNumber=1"), Err("NotImplemented"));
         assert_eq!(resolve("PATCH", Target::Object, ""), Err("MethodNotAllowed"));

@@ -20,6 +20,7 @@ use crate::identity::{Caller, Requester};
 
 use super::adapter::Adapter;
 use super::context::{Call, RequestContext};
+use super::cors::{self, Page};
 use super::digests;
 use super::error::{Face, body_face, face};
 use super::host::BaseDomains;
@@ -41,6 +42,7 @@ pub type ResponseBody = s3s::Body;
 #[derive(Clone)]
 pub struct S3Dialect {
     service: S3Service,
+    gateway: Arc<Gateway>,
     domains: BaseDomains,
 }
 
@@ -54,9 +56,9 @@ impl S3Dialect {
     /// A dialect that calls `gateway`; `domains` are those under which a host name carries a bucket's.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, domains: BaseDomains) -> Self {
-        let mut builder = S3ServiceBuilder::new(Adapter::new(gateway));
+        let mut builder = S3ServiceBuilder::new(Adapter::new(Arc::clone(&gateway)));
         builder.set_host(domains.clone());
-        Self { service: builder.build(), domains }
+        Self { service: builder.build(), gateway, domains }
     }
 
     /// Answers a request that the edge has admitted. `parts` carry no credentials any more, and `Content-Length` is the
@@ -80,6 +82,7 @@ impl S3Dialect {
             request_id: context.request_id.clone(),
             unread: false,
         };
+        let page = Page::of(&parts, &self.domains);
         let response = match prepare(parts, body, &sse, context, &self.domains).await {
             Ok(request) => self.service.call(request).await.unwrap_or_else(|error| {
                 let error: s3s::StdError = error.into();
@@ -89,6 +92,26 @@ impl S3Dialect {
             Err(face) => refusal(face.into()),
         };
         about.unread = !ended.load(Ordering::Relaxed);
+        let mut response = finish(response, &about);
+        if let Some(page) = page {
+            page.describe(&self.gateway, response.headers_mut()).await;
+        }
+        response
+    }
+
+    /// Answers a browser's preflight, which comes without a signature and with no body that counts.
+    pub async fn preflight(&self, parts: &Parts, request_id: String) -> Response<ResponseBody> {
+        let about = About {
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            request_id,
+            // Whatever body came with it has not been read.
+            unread: true,
+        };
+        let response = match cors::preflight(&self.gateway, parts, &self.domains).await {
+            Ok(response) => response.map(|()| s3s::Body::empty()),
+            Err(face) => refusal(face.into()),
+        };
         finish(response, &about)
     }
 }
@@ -319,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn refusals_come_before_anything_is_read() {
         for (method, uri, code) in [
-            ("GET", "/b/k?acl", "NotImplemented"),
+            ("GET", "/b/k?torrent", "NotImplemented"),
             ("PUT", "/b/k?retention", "NotImplemented"),
             ("POST", "/b/k?restore", "NotImplemented"),
             ("GET", "/b?replication", "NotImplemented"),

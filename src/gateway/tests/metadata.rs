@@ -6,7 +6,7 @@ use super::hostile::Kept;
 use super::support::*;
 use futures::TryStreamExt as _;
 
-use crate::gateway::{Error, GetRequest, OBJECT_TAGS, ObjectHeaders, PutRequest, Tags};
+use crate::gateway::{CannedAcl, Error, GetRequest, OBJECT_TAGS, ObjectHeaders, PutRequest, Tags};
 use crate::sse::SseRequest;
 use crate::store::Versioning;
 use crate::types::{ObjectAt, VersionId};
@@ -42,11 +42,14 @@ async fn altered_headers_sizes_and_summaries_are_found_out() {
         system: [("content-type".to_owned(), "text/plain".to_owned())].into(),
         user: [("owner".to_owned(), "alice".to_owned())].into(),
         tags: Tags::new([("team".to_owned(), "red".to_owned())], OBJECT_TAGS).unwrap(),
+        acl: CannedAcl::AuthenticatedRead,
     };
     house.gateway.put_object(&house.caller, PutRequest { headers, ..put(&object, b"hello") }).await.unwrap();
     assert_eq!(house.bytes(&object).await, b"hello");
     let edits: Vec<(&str, Edit)> = vec![
         ("a tag", Box::new(|kept| drop(kept.object.metadata.tags.insert("team".into(), "blue".into())))),
+        ("ACL", Box::new(|kept| drop(kept.object.metadata.access.insert("acl".into(), "public-read".into())))),
+        ("owner", Box::new(|kept| drop(kept.object.metadata.access.insert("owner".into(), "eve".into())))),
         ("no tags", Box::new(|kept| kept.object.metadata.tags.clear())),
         (
             "content-type",

@@ -138,6 +138,7 @@ pub(super) fn get(at: &ObjectAt) -> GetRequest {
 pub(super) fn copy(from: &ObjectAt, to: &ObjectAt) -> CopyRequest {
     CopyRequest {
         tags: None,
+        acl: CannedAcl::Private,
         source: CopySource { at: from.clone(), version: None, conditions: Conditions::default(), customer_key: None },
         at: to.clone(),
         metadata: MetadataDirective::Copy,
@@ -173,7 +174,7 @@ impl House {
             .alarming(move || _ = heard.fetch_add(1, Ordering::Relaxed));
         let caller = Requester::from(Caller::User(Authenticated::for_test("alice", false)));
         for bucket in ["one", "two"] {
-            gateway.create_bucket(&caller, bucket.parse().unwrap(), None).await.unwrap();
+            gateway.create_bucket(&caller, bucket.parse().unwrap(), None, CannedAcl::Private).await.unwrap();
         }
         Self { gateway, store, kms, keystore, caller, alarms, _directory: directory }
     }

@@ -113,6 +113,7 @@ fn metadata() -> Metadata {
         system: pairs(&[("content-type", "text/plain"), ("cache-control", "no-store")]),
         user: pairs(&[("a", "bc"), ("ab", "c")]),
         tags: BTreeMap::new(),
+        access: BTreeMap::new(),
         envelope: BTreeMap::new(),
     }
 }

@@ -1,0 +1,264 @@
+//! Canned ACLs of buckets and objects, and what blocks public ones. The bucket's owner may do everything in it whatever
+//! an object's ACL says; ACLs let others in. An object's ACL and owner stand under its metadata's MAC.
+//! See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html>.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Action, Requester};
+use crate::store::{self, Bucket, Metadata};
+use crate::types::{BucketName, ObjectAt, UserId, VersionId};
+
+use super::tags::action_on;
+use super::{Error, Gateway};
+
+/// The kind under which the store keeps a bucket's ACL.
+const ACL: &str = "acl";
+/// The kind of its public access block.
+const BLOCK: &str = "public-access-block";
+/// The fields of an object's metadata.
+const ACL_FIELD: &str = "acl";
+const OWNER_FIELD: &str = "owner";
+
+/// An ACL by the name that S3 gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CannedAcl {
+    /// Nobody but the owner.
+    #[default]
+    Private,
+    /// Everybody reads.
+    PublicRead,
+    /// Everybody reads and, in a bucket, writes.
+    PublicReadWrite,
+    /// Every authenticated user reads.
+    AuthenticatedRead,
+    /// The bucket's owner reads the object.
+    BucketOwnerRead,
+    /// The bucket's owner has full control of the object.
+    BucketOwnerFullControl,
+}
+
+impl CannedAcl {
+    const ALL: [(Self, &str); 6] = [
+        (Self::Private, "private"),
+        (Self::PublicRead, "public-read"),
+        (Self::PublicReadWrite, "public-read-write"),
+        (Self::AuthenticatedRead, "authenticated-read"),
+        (Self::BucketOwnerRead, "bucket-owner-read"),
+        (Self::BucketOwnerFullControl, "bucket-owner-full-control"),
+    ];
+
+    /// The ACL of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, known)| *known == name).map(|(acl, _)| acl)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.into_iter().find(|(acl, _)| *acl == self).map_or("private", |(_, name)| name)
+    }
+
+    /// Whether it lets in more than users that someone named, as the public access block has it.
+    fn is_public(self) -> bool {
+        matches!(self, Self::PublicRead | Self::PublicReadWrite | Self::AuthenticatedRead)
+    }
+
+    fn lets_read(self, caller: &Requester) -> bool {
+        match self {
+            Self::PublicRead | Self::PublicReadWrite => true,
+            Self::AuthenticatedRead => caller.user().is_some(),
+            Self::Private | Self::BucketOwnerRead | Self::BucketOwnerFullControl => false,
+        }
+    }
+}
+
+/// What of public access a bucket blocks; nothing unless set.
+/// See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html>.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicAccessBlock {
+    /// Refuse to set public ACLs.
+    pub block_acls: bool,
+    /// Take public ACLs as private ones.
+    pub ignore_acls: bool,
+    /// Refuse to set a public policy.
+    pub block_policy: bool,
+    /// Let a public policy let in users only.
+    pub restrict_buckets: bool,
+}
+
+/// Who owns something, who owns its bucket, and its ACL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acl {
+    /// The owner of the bucket or the object.
+    pub owner: UserId,
+    /// The owner of the bucket.
+    pub bucket_owner: UserId,
+    /// The ACL.
+    pub acl: CannedAcl,
+}
+
+/// What of public access the bucket blocks. What cannot be read blocks everything.
+pub(super) fn block_of(bucket: &Bucket) -> Option<PublicAccessBlock> {
+    let all = PublicAccessBlock { block_acls: true, ignore_acls: true, block_policy: true, restrict_buckets: true };
+    bucket.configs.get(BLOCK).map(|value| serde_json::from_slice(value).unwrap_or(all))
+}
+
+fn bucket_acl(bucket: &Bucket) -> CannedAcl {
+    let name = bucket.configs.get(ACL).and_then(|value| std::str::from_utf8(value).ok());
+    name.and_then(CannedAcl::named).unwrap_or_default()
+}
+
+/// The configurations of a new bucket with this ACL.
+pub(super) fn acl_config(acl: CannedAcl) -> BTreeMap<String, Vec<u8>> {
+    let set = (acl != CannedAcl::Private).then(|| (ACL.to_owned(), acl.name().as_bytes().to_vec()));
+    set.into_iter().collect()
+}
+
+/// The ACL as it counts in a bucket.
+fn effective(bucket: &Bucket, acl: CannedAcl) -> CannedAcl {
+    let ignored = acl.is_public() && block_of(bucket).is_some_and(|block| block.ignore_acls);
+    if ignored { CannedAcl::Private } else { acl }
+}
+
+/// Whether the bucket's ACL lets someone do what no policy speaks of.
+pub(super) fn bucket_lets(bucket: &Bucket, caller: &Requester, action: Action) -> bool {
+    let acl = effective(bucket, bucket_acl(bucket));
+    match action {
+        Action::ListBucket | Action::ListBucketVersions | Action::ListBucketMultipartUploads => acl.lets_read(caller),
+        Action::PutObject | Action::DeleteObject | Action::AbortMultipartUpload | Action::ListMultipartUploadParts => {
+            acl == CannedAcl::PublicReadWrite
+        }
+        _ => false,
+    }
+}
+
+/// Whether an object's ACL, or being its owner, lets someone do what no policy speaks of.
+pub(super) fn object_lets(bucket: &Bucket, metadata: &Metadata, caller: &Requester, action: Action) -> bool {
+    let reads = matches!(action, Action::GetObject | Action::GetObjectVersion);
+    let keeps_acl = matches!(
+        action,
+        Action::GetObjectAcl | Action::GetObjectVersionAcl | Action::PutObjectAcl | Action::PutObjectVersionAcl
+    );
+    let (owner, acl) = of_object(bucket, metadata);
+    let owns = caller.user().is_some_and(|user| *user.user() == owner);
+    (owns && (reads || keeps_acl)) || (reads && effective(bucket, acl).lets_read(caller))
+}
+
+fn of_object(bucket: &Bucket, metadata: &Metadata) -> (UserId, CannedAcl) {
+    let owner = metadata.access.get(OWNER_FIELD).map_or_else(|| bucket.owner.clone(), UserId::new);
+    let acl = metadata.access.get(ACL_FIELD).and_then(|name| CannedAcl::named(name)).unwrap_or_default();
+    (owner, acl)
+}
+
+/// The fields that say who owns a new object and who else may read it; none where the bucket's owner wrote it and nobody may.
+pub(super) fn fields_of(bucket: &Bucket, caller: &Requester, acl: CannedAcl) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    if let Some(user) = caller.user().filter(|user| *user.user() != bucket.owner && !user.root()) {
+        fields.insert(OWNER_FIELD.to_owned(), user.user().as_str().to_owned());
+    }
+    if acl != CannedAcl::Private {
+        fields.insert(ACL_FIELD.to_owned(), acl.name().to_owned());
+    }
+    fields
+}
+
+/// Refuses an ACL that the bucket does not let anybody set.
+pub(super) fn check_acl(bucket: &Bucket, acl: CannedAcl) -> Result<(), Error> {
+    if acl.is_public() && block_of(bucket).is_some_and(|block| block.block_acls) {
+        return Err(Error::AccessDenied("public ACLs are blocked by the bucket's public access block".to_owned()));
+    }
+    Ok(())
+}
+
+impl Gateway {
+    /// The bucket's ACL.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn bucket_acl(&self, caller: &Requester, name: &BucketName) -> Result<Acl, Error> {
+        let bucket = self.bucket_for(caller, name, Action::GetBucketAcl).await?;
+        let acl = bucket_acl(&bucket);
+        Ok(Acl { owner: bucket.owner.clone(), bucket_owner: bucket.owner, acl })
+    }
+
+    /// Sets the bucket's ACL.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn put_bucket_acl(&self, caller: &Requester, name: &BucketName, acl: CannedAcl) -> Result<(), Error> {
+        let bucket = self.bucket_for(caller, name, Action::PutBucketAcl).await?;
+        check_acl(&bucket, acl)?;
+        let value = (acl != CannedAcl::Private).then(|| acl.name().as_bytes().to_vec());
+        Ok(self.store.set_bucket_config(name, ACL, value).await?)
+    }
+
+    /// The object's ACL. No KMS call.
+    ///
+    /// # Errors
+    /// As [`Gateway::object_tags`].
+    pub async fn object_acl(
+        &self,
+        caller: &Requester,
+        at: &ObjectAt,
+        version: Option<VersionId>,
+    ) -> Result<Acl, Error> {
+        let action = action_on(version.as_ref(), Action::GetObjectAcl, Action::GetObjectVersionAcl);
+        let bucket = self.read_for(caller, at, version.as_ref(), action).await?;
+        let looked = self.alarm.heed(self.look(at, version.as_ref()).await);
+        let looked = looked.map_err(|error| self.seen_by(caller, &bucket, error))?;
+        let (owner, acl) = of_object(&bucket, &looked.object.metadata);
+        Ok(Acl { owner, bucket_owner: bucket.owner, acl })
+    }
+
+    /// Sets the object's ACL; body, ETag and date stay, and so does the owner.
+    ///
+    /// # Errors
+    /// As [`Gateway::put_object_tags`].
+    pub async fn put_object_acl(
+        &self,
+        caller: &Requester,
+        at: &ObjectAt,
+        version: Option<VersionId>,
+        acl: CannedAcl,
+    ) -> Result<(), Error> {
+        let action = action_on(version.as_ref(), Action::PutObjectAcl, Action::PutObjectVersionAcl);
+        let bucket = self.read_for(caller, at, version.as_ref(), action).await?;
+        check_acl(&bucket, acl)?;
+        self.amend(caller, &bucket, at, version, |metadata| {
+            metadata.access.remove(ACL_FIELD);
+            if acl != CannedAcl::Private {
+                metadata.access.insert(ACL_FIELD.to_owned(), acl.name().to_owned());
+            }
+        })
+        .await
+        .map(drop)
+    }
+
+    /// What of public access the bucket blocks.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPublicAccessBlock`], [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn public_access_block(&self, caller: &Requester, name: &BucketName) -> Result<PublicAccessBlock, Error> {
+        let bucket = self.bucket_for(caller, name, Action::GetBucketPublicAccessBlock).await?;
+        block_of(&bucket).ok_or(Error::NoSuchPublicAccessBlock)
+    }
+
+    /// Sets it, or with `None` takes it away.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn put_public_access_block(
+        &self,
+        caller: &Requester,
+        name: &BucketName,
+        block: Option<PublicAccessBlock>,
+    ) -> Result<(), Error> {
+        self.bucket_for(caller, name, Action::PutBucketPublicAccessBlock).await?;
+        let value = block.map(|block| serde_json::to_vec(&block)).transpose();
+        let value = value.map_err(|_| Error::Store(store::Error::Corrupt("a setting cannot be written".to_owned())))?;
+        Ok(self.store.set_bucket_config(name, BLOCK, value).await?)
+    }
+}
