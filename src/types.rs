@@ -28,6 +28,9 @@ pub enum ParseError {
     VersionId,
 }
 
+/// The account that every user, key and bucket here belongs to, where an ARN has a place for one.
+pub const ACCOUNT: &str = "000000000000";
+
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

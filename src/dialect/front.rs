@@ -8,7 +8,7 @@ use crate::config::IpBlock;
 use crate::dialect::kms_front::KmsFront;
 use crate::dialect::s3::edge::Edge;
 use crate::dialect::s3::{RequestContext, S3Dialect};
-use crate::identity::{Caller, Transport};
+use crate::identity::Transport;
 use crate::listener::{ConnInfo, Handler, RequestId, ResponseBody};
 
 /// Whom a request that claims to have come over TLS is believed, and whether plain HTTP may carry keys at all.
@@ -35,14 +35,16 @@ impl Front {
         Self { edge, s3, kms, trust }
     }
 
-    /// Whether what the request carries could be read on its way: keys and plaintext under a CMK may not.
-    fn secure(&self, connection: ConnInfo, request: &http::request::Parts) -> bool {
+    /// Whether the client speaks TLS, to us or to a proxy that is believed.
+    fn tls(&self, connection: ConnInfo, request: &http::request::Parts) -> bool {
         let ip = connection.peer.ip().to_canonical();
         let forwarded = request.headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
-        connection.tls
-            || ip.is_loopback()
-            || self.trust.insecure_sse
-            || (forwarded && self.trust.proxies.iter().any(|block| block.contains(ip)))
+        connection.tls || (forwarded && self.trust.proxies.iter().any(|block| block.contains(ip)))
+    }
+
+    /// Whether what the request carries could be read on its way: keys and plaintext under a CMK may not.
+    fn secure(&self, connection: ConnInfo, tls: bool) -> bool {
+        tls || connection.peer.ip().to_canonical().is_loopback() || self.trust.insecure_sse
     }
 }
 
@@ -53,7 +55,8 @@ impl Handler for Front {
         let Some(connection) = parts.extensions.get::<ConnInfo>().copied() else {
             return refusal(&parts.method, http::StatusCode::INTERNAL_SERVER_ERROR, String::new(), &request_id);
         };
-        let secure = self.secure(connection, &parts);
+        let tls = self.tls(connection, &parts);
+        let secure = self.secure(connection, tls);
         if KmsFront::is_addressed(&parts) {
             return self.kms.answer(&parts, body, secure).await;
         }
@@ -67,15 +70,11 @@ impl Handler for Front {
                 return refusal(&method, face.status, face.to_xml(&path, &request_id), &request_id);
             }
         };
-        // Nobody may do nothing: refused here, before anything of the body is read or looked up.
-        let Caller::User(user) = &admitted.caller else {
-            let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied\
-                       </Message></Error>";
-            return refusal(&method, http::StatusCode::FORBIDDEN, xml.to_owned(), &request_id);
-        };
-        let sigv4 = user.scheme().is_sigv4();
+        let sigv4 = admitted.caller.is_sigv4();
         let context = RequestContext {
             caller: admitted.caller,
+            peer: connection.peer.ip().to_canonical(),
+            tls,
             secure,
             sigv4,
             request_id,

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::{Action, Caller, authorize};
+use crate::identity::{Action, Malformed, Policy, Requester, authorize};
 use crate::sse::{BucketDefault, DefaultEncryption};
 use crate::store::{self, Bucket, Versioning};
-use crate::types::BucketName;
+use crate::types::{ACCOUNT, BucketName, UserId};
 
+use super::access::POLICY;
 use super::{Error, Gateway, principal};
 
 /// The kind under which the store keeps a bucket's default encryption.
@@ -17,9 +18,14 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::BucketAlreadyOwnedByYou`], [`Error::BucketAlreadyExists`], [`Error::AccessDenied`].
-    pub async fn create_bucket(&self, caller: &Caller, name: BucketName, region: Option<String>) -> Result<(), Error> {
+    pub async fn create_bucket(
+        &self,
+        caller: &Requester,
+        name: BucketName,
+        region: Option<String>,
+    ) -> Result<(), Error> {
         let owner = principal(caller)?.user;
-        authorize(caller, Action::CreateBucket, Some(&owner))?;
+        authorize(caller.caller(), Action::CreateBucket, Some(&owner))?;
         let bucket = Bucket {
             name,
             owner: owner.clone(),
@@ -40,7 +46,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::BucketNotEmpty`], [`Error::NoSuchBucket`], [`Error::AccessDenied`].
-    pub async fn delete_bucket(&self, caller: &Caller, name: &BucketName) -> Result<(), Error> {
+    pub async fn delete_bucket(&self, caller: &Requester, name: &BucketName) -> Result<(), Error> {
         self.bucket_for(caller, name, Action::DeleteBucket).await?;
         Ok(self.store.delete_bucket(name).await?)
     }
@@ -49,15 +55,82 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
-    pub async fn head_bucket(&self, caller: &Caller, name: &BucketName) -> Result<Bucket, Error> {
+    pub async fn head_bucket(&self, caller: &Requester, name: &BucketName) -> Result<Bucket, Error> {
         self.bucket_for(caller, name, Action::ListBucket).await
+    }
+
+    /// Whether the bucket belongs to whom the caller expects. Anybody with a name may ask: the answer is what it brought.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`] for nobody.
+    pub async fn is_owned(
+        &self,
+        caller: &Requester,
+        name: &BucketName,
+        expected: impl Fn(&UserId) -> bool,
+    ) -> Result<bool, Error> {
+        principal(caller)?;
+        Ok(expected(&self.store.bucket(name).await?.owner))
+    }
+
+    /// Whether a write that says nothing of encryption would use a CMK in this bucket.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`].
+    pub async fn defaults_to_cmk(&self, name: &BucketName) -> Result<bool, Error> {
+        let bucket = self.store.bucket(name).await?;
+        Ok(matches!(default_encryption(&bucket)?, Some(BucketDefault::Kms { .. })))
+    }
+
+    /// The bucket's policy document, as it was set.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPolicy`], [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn bucket_policy(&self, caller: &Requester, name: &BucketName) -> Result<Vec<u8>, Error> {
+        let bucket = self.bucket_for(caller, name, Action::GetBucketPolicy).await?;
+        bucket.configs.get(POLICY).cloned().ok_or(Error::NoSuchPolicy)
+    }
+
+    /// Whether the bucket's policy lets the public in.
+    ///
+    /// # Errors
+    /// As [`Gateway::bucket_policy`].
+    pub async fn bucket_policy_is_public(&self, caller: &Requester, name: &BucketName) -> Result<bool, Error> {
+        let bucket = self.bucket_for(caller, name, Action::GetBucketPolicyStatus).await?;
+        Ok(self.policies.of(&bucket)?.ok_or(Error::NoSuchPolicy)?.is_public())
+    }
+
+    /// Sets the bucket's policy. What is not understood, or is not about this bucket, is refused.
+    ///
+    /// # Errors
+    /// [`Error::MalformedPolicy`], [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn put_bucket_policy(
+        &self,
+        caller: &Requester,
+        name: &BucketName,
+        document: Vec<u8>,
+    ) -> Result<(), Error> {
+        self.bucket_for(caller, name, Action::PutBucketPolicy).await?;
+        let malformed = |why: Malformed| Error::MalformedPolicy(why.to_string());
+        let policy = Policy::parse(&document).map_err(malformed)?;
+        policy.belongs_to(name.as_str(), ACCOUNT).map_err(malformed)?;
+        Ok(self.store.set_bucket_config(name, POLICY, Some(document)).await?)
+    }
+
+    /// Takes the bucket's policy away. Idempotent.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn delete_bucket_policy(&self, caller: &Requester, name: &BucketName) -> Result<(), Error> {
+        self.bucket_for(caller, name, Action::DeleteBucketPolicy).await?;
+        Ok(self.store.set_bucket_config(name, POLICY, None).await?)
     }
 
     /// What the bucket keeps of replaced and deleted objects.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
-    pub async fn bucket_versioning(&self, caller: &Caller, name: &BucketName) -> Result<Versioning, Error> {
+    pub async fn bucket_versioning(&self, caller: &Requester, name: &BucketName) -> Result<Versioning, Error> {
         self.bucket_for(caller, name, Action::GetBucketVersioning).await.map(|bucket| bucket.versioning)
     }
 
@@ -67,7 +140,7 @@ impl Gateway {
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
     pub async fn put_bucket_versioning(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         name: &BucketName,
         versioning: Versioning,
     ) -> Result<(), Error> {
@@ -79,10 +152,10 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::AccessDenied`] for nobody.
-    pub async fn list_buckets(&self, caller: &Caller) -> Result<Vec<Bucket>, Error> {
+    pub async fn list_buckets(&self, caller: &Requester) -> Result<Vec<Bucket>, Error> {
         principal(caller)?;
         let mut buckets = self.store.buckets().await?;
-        buckets.retain(|bucket| authorize(caller, Action::ListBucket, Some(&bucket.owner)).is_ok());
+        buckets.retain(|bucket| authorize(caller.caller(), Action::ListBucket, Some(&bucket.owner)).is_ok());
         Ok(buckets)
     }
 
@@ -92,7 +165,7 @@ impl Gateway {
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
     pub async fn put_bucket_encryption(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         name: &BucketName,
         default: BucketDefault,
     ) -> Result<(), Error> {
@@ -106,7 +179,11 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
-    pub async fn bucket_encryption(&self, caller: &Caller, name: &BucketName) -> Result<Option<BucketDefault>, Error> {
+    pub async fn bucket_encryption(
+        &self,
+        caller: &Requester,
+        name: &BucketName,
+    ) -> Result<Option<BucketDefault>, Error> {
         let bucket = self.bucket_for(caller, name, Action::GetEncryptionConfiguration).await?;
         Ok(default_encryption(&bucket)?.or(match self.default {
             DefaultEncryption::S3 => Some(BucketDefault::S3),
@@ -118,7 +195,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
-    pub async fn delete_bucket_encryption(&self, caller: &Caller, name: &BucketName) -> Result<(), Error> {
+    pub async fn delete_bucket_encryption(&self, caller: &Requester, name: &BucketName) -> Result<(), Error> {
         self.bucket_for(caller, name, Action::PutEncryptionConfiguration).await?;
         Ok(self.store.set_bucket_config(name, ENCRYPTION, None).await?)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
 use crate::sse::{Attributes, CustomerKey, ObjectKind, SealedPart, SegmentSize, SseMode, manifest};
 use crate::store::{Commit, Completion, StoredPart, StoredTag};
@@ -39,12 +39,12 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::InvalidPart`], [`Error::InvalidPartOrder`], [`Error::PartTooSmall`], [`Error::NoSuchUpload`], …
-    pub async fn complete_upload(&self, caller: &Caller, request: CompleteRequest) -> Result<Written, Error> {
+    pub async fn complete_upload(&self, caller: &Requester, request: CompleteRequest) -> Result<Written, Error> {
         self.alarm.heed(self.completed(caller, request).await)
     }
 
-    async fn completed(&self, caller: &Caller, request: CompleteRequest) -> Result<Written, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
+    async fn completed(&self, caller: &Requester, request: CompleteRequest) -> Result<Written, Error> {
+        let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         check_order(&request.parts)?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let precondition = self.precondition(&uploading.at.object, &request.conditions).await?;
@@ -103,7 +103,7 @@ impl Gateway {
     /// upload has a checksum; without it the manifest goes without digests.
     async fn completion_key(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         uploading: &Uploading,
         customer: Option<&CustomerKey>,
     ) -> Result<Option<DataKey>, Error> {

@@ -1,11 +1,12 @@
 //! CopyObject: the body is shared and only the data key wrapped anew, wherever the copy's ETag and checksums allow it.
 
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
 use crate::sse::{SseChoice, SseMode};
 use crate::store::{self, Bucket, Commit, CopyPlan, OpenObject, Precondition, Versioning};
 use crate::types::{ObjectAt, VersionId};
 
+use super::access::principal_for;
 use super::bucket::default_encryption;
 use super::get::read_action;
 use super::opened::{Looked, check_customer_key, shown_version};
@@ -14,7 +15,7 @@ use super::records::checksums_of;
 use super::transfer::Intake;
 use super::{
     Checksum, CopyRequest, CopySource, DeclaredDigests, Error, Gateway, LengthIs, MetadataDirective, ObjectHeaders,
-    Written, principal,
+    Written,
 };
 
 /// A source that the caller may read, opened, with its data key.
@@ -40,12 +41,12 @@ impl Gateway {
     ///
     /// # Errors
     /// As reading the source and writing the target; [`Error::CopyOntoItself`] when nothing would change.
-    pub async fn copy_object(&self, caller: &Caller, request: CopyRequest) -> Result<Written, Error> {
+    pub async fn copy_object(&self, caller: &Requester, request: CopyRequest) -> Result<Written, Error> {
         self.alarm.heed(self.copied(caller, request).await)
     }
 
-    async fn copied(&self, caller: &Caller, request: CopyRequest) -> Result<Written, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
+    async fn copied(&self, caller: &Requester, request: CopyRequest) -> Result<Written, Error> {
+        let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         let changes = request.metadata != MetadataDirective::Copy || request.sse.is_some() || request.tags.is_some();
         if !changes && onto_itself(&request, &bucket) {
             return Err(Error::CopyOntoItself);
@@ -78,17 +79,17 @@ impl Gateway {
     }
 
     /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
-    pub(super) async fn open_source(&self, caller: &Caller, source: &CopySource) -> Result<OpenedSource, Error> {
-        let bucket = self.bucket_for(caller, &source.at.bucket, read_action(source.version.as_ref())).await?;
+    pub(super) async fn open_source(&self, caller: &Requester, source: &CopySource) -> Result<OpenedSource, Error> {
+        let bucket = self.object_for(caller, &source.at, read_action(source.version.as_ref())).await?;
         let opened = self.open(&source.at, source.version.as_ref()).await;
         let (looked, open) = opened.map_err(|error| match error {
             Error::DeleteMarker { named: true, .. } => Error::CopyOfMarker,
-            other => other,
+            other => self.seen_by(caller, &bucket, other),
         })?;
         let customer = source.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
         source.conditions.judge_copy_source(&looked.etag(), looked.object.modified)?;
-        let data_key = self.data_key(&principal(caller)?, &source.at, &looked.envelope, customer).await?;
+        let data_key = self.data_key(caller, &source.at, &looked.envelope, customer).await?;
         let version = shown_version(&bucket, &looked.object.version);
         Ok(OpenedSource { looked, open, data_key, version })
     }
@@ -101,7 +102,7 @@ impl Gateway {
     /// meanwhile: what was opened can still be read, but no longer shared.
     async fn copy_sharing(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         named: &CopySource,
         source: &OpenedSource,
         copying: &Copying,
@@ -109,8 +110,10 @@ impl Gateway {
     ) -> Result<Option<Written>, Error> {
         let OpenedSource { looked, data_key, .. } = source;
         let at = &copying.at;
-        let mut envelope =
-            self.keys.rewrap(&principal(caller)?, data_key, &looked.envelope, &copying.choice, at).await?;
+        let mut envelope = self
+            .keys
+            .rewrap(&principal_for(caller, copying.choice.uses_cmk())?, data_key, &looked.envelope, &copying.choice, at)
+            .await?;
         if looked.envelope.mode().shows_digests() && !envelope.mode().shows_digests() {
             // The source's ETag is the MD5 of its plaintext; under a CMK or a customer key no such fingerprint shows.
             envelope.etag = Some(opaque_etag()?);
@@ -146,7 +149,7 @@ impl Gateway {
     /// or a checksum is asked for that the source has not.
     async fn copy_sealing_anew(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         source: OpenedSource,
         copying: Copying,
         compute: Option<super::ChecksumAlgorithm>,

@@ -1,6 +1,6 @@
 //! DeleteObject.
 
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Requester};
 use crate::store::{Deleted, Precondition};
 use crate::types::{ObjectAt, VersionId};
 
@@ -15,13 +15,13 @@ impl Gateway {
     /// [`Error::PreconditionFailed`] and [`Error::Conflict`].
     pub async fn delete_object(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         at: &ObjectAt,
         version: Option<VersionId>,
         conditions: &Conditions,
     ) -> Result<Deleted, Error> {
         let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
-        self.bucket_for(caller, &at.bucket, action).await?;
+        self.object_for(caller, at, action).await?;
         let precondition = match conditions.if_match {
             None => Precondition::None,
             Some(_) => self.alarm.heed(self.delete_precondition(at, version.as_ref(), conditions).await)?,

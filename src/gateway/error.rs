@@ -89,6 +89,12 @@ pub enum Error {
         /// The most allowed.
         maximum: usize,
     },
+    /// A bucket policy is not one (said in the text).
+    #[error("{0}")]
+    MalformedPolicy(String),
+    /// The bucket has no policy.
+    #[error("the bucket has no policy")]
+    NoSuchPolicy,
     /// The bucket has no tags.
     #[error("the bucket has no tags")]
     NoSuchTagSet,

@@ -1,13 +1,13 @@
 //! GetObject and HeadObject.
 
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Requester};
 use crate::sse::{SealedPart, SseMode};
 use crate::store::OpenObject;
 use crate::types::VersionId;
 
 use super::opened::{Looked, check_customer_key};
 use super::records::{checksums_of, part_checksums_of};
-use super::{Error, Gateway, GetRequest, Got, ObjectAttributes, ObjectInfo, ObjectPart, RangeSpec, principal};
+use super::{Error, Gateway, GetRequest, Got, ObjectAttributes, ObjectInfo, ObjectPart, RangeSpec};
 
 /// How often an object that keeps being replaced is looked at again.
 const TRIES: usize = 16;
@@ -19,20 +19,20 @@ impl Gateway {
     /// [`Error::NoSuchKey`], [`Error::NotModified`], [`Error::PreconditionFailed`], [`Error::InvalidRange`], the customer key's and the
     /// KMS's errors, and [`Error::Integrity`] when what is stored does not verify. The body can end in an error too:
     /// whoever sends it on must cut the connection then.
-    pub async fn get_object(&self, caller: &Caller, request: GetRequest) -> Result<Got, Error> {
+    pub async fn get_object(&self, caller: &Requester, request: GetRequest) -> Result<Got, Error> {
         let got = self.alarm.heed(self.read_object(caller, request).await)?;
         Ok(Got { body: self.alarm.heed_body(got.body), ..got })
     }
 
-    async fn read_object(&self, caller: &Caller, request: GetRequest) -> Result<Got, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, read_action(request.version.as_ref())).await?;
-        let (looked, open) = self.open(&request.at, request.version.as_ref()).await?;
+    async fn read_object(&self, caller: &Requester, request: GetRequest) -> Result<Got, Error> {
+        let bucket = self.object_for(caller, &request.at, read_action(request.version.as_ref())).await?;
+        let opened = self.open(&request.at, request.version.as_ref()).await;
+        let (looked, open) = opened.map_err(|error| self.seen_by(caller, &bucket, error))?;
         check_customer_key(&looked.envelope, request.customer_key.as_ref())?;
         request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
         let range = self.range_of(&request, &looked, open.as_ref()).await?;
 
-        let principal = principal(caller)?;
-        let data_key = self.data_key(&principal, &request.at, &looked.envelope, request.customer_key.as_ref()).await?;
+        let data_key = self.data_key(caller, &request.at, &looked.envelope, request.customer_key.as_ref()).await?;
         let mut info = self.info(&bucket, &looked, request.customer_key.as_ref())?;
         if request.checksum_mode && range.is_none() {
             info.checksums = checksums_of(&self.digests(&looked, open.as_ref(), &data_key).await?);
@@ -51,7 +51,7 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::get_object`].
-    pub async fn head_object(&self, caller: &Caller, request: GetRequest) -> Result<ObjectInfo, Error> {
+    pub async fn head_object(&self, caller: &Requester, request: GetRequest) -> Result<ObjectInfo, Error> {
         // An overwrite between two looks at one object is no fault of the request: look again.
         for _ in 0..TRIES {
             match self.describe_object(caller, &request).await {
@@ -62,13 +62,14 @@ impl Gateway {
         Err(Error::Conflict)
     }
 
-    async fn describe_object(&self, caller: &Caller, request: &GetRequest) -> Result<ObjectInfo, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, read_action(request.version.as_ref())).await?;
-        let looked = self.look(&request.at, request.version.as_ref()).await?;
+    async fn describe_object(&self, caller: &Requester, request: &GetRequest) -> Result<ObjectInfo, Error> {
+        let bucket = self.object_for(caller, &request.at, read_action(request.version.as_ref())).await?;
+        let looked = self.look(&request.at, request.version.as_ref()).await;
+        let looked = looked.map_err(|error| self.seen_by(caller, &bucket, error))?;
         let customer = request.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
         if looked.envelope.mode() == SseMode::Customer {
-            self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
+            self.data_key(caller, &request.at, &looked.envelope, customer).await?;
         }
         request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
         let mut info = self.info(&bucket, &looked, customer)?;
@@ -87,13 +88,13 @@ impl Gateway {
 
     async fn checksums(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         request: &GetRequest,
         looked: &Looked,
     ) -> Result<Vec<super::Checksum>, Error> {
         let open = self.open_same(request, looked).await?;
         let customer = request.customer_key.as_ref();
-        let data_key = self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
+        let data_key = self.data_key(caller, &request.at, &looked.envelope, customer).await?;
         Ok(checksums_of(&self.digests(looked, open.as_ref(), &data_key).await?))
     }
 
@@ -123,28 +124,29 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::get_object`].
-    pub async fn object_attributes(&self, caller: &Caller, request: GetRequest) -> Result<ObjectAttributes, Error> {
+    pub async fn object_attributes(&self, caller: &Requester, request: GetRequest) -> Result<ObjectAttributes, Error> {
         self.alarm.heed(self.attributes_of(caller, request).await)
     }
 
-    async fn attributes_of(&self, caller: &Caller, request: GetRequest) -> Result<ObjectAttributes, Error> {
+    async fn attributes_of(&self, caller: &Requester, request: GetRequest) -> Result<ObjectAttributes, Error> {
         let named = request.version.is_some();
         let action = if named { Action::GetObjectVersionAttributes } else { Action::GetObjectAttributes };
-        let bucket = self.bucket_for(caller, &request.at.bucket, action).await?;
-        let (looked, open) = self.open(&request.at, request.version.as_ref()).await?;
+        let bucket = self.object_for(caller, &request.at, action).await?;
+        let opened = self.open(&request.at, request.version.as_ref()).await;
+        let (looked, open) = opened.map_err(|error| self.seen_by(caller, &bucket, error))?;
         let customer = request.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
         request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
         let mut info = self.info(&bucket, &looked, customer)?;
         let mut of_parts = Vec::new();
         if request.checksum_mode {
-            let data_key = self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
+            let data_key = self.data_key(caller, &request.at, &looked.envelope, customer).await?;
             let digests = self.digests(&looked, open.as_ref(), &data_key).await?;
             info.checksums = checksums_of(&digests);
             of_parts = part_checksums_of(&digests);
         } else if looked.envelope.mode() == SseMode::Customer {
             // Nothing else would show that the key is the object's.
-            self.data_key(&principal(caller)?, &request.at, &looked.envelope, customer).await?;
+            self.data_key(caller, &request.at, &looked.envelope, customer).await?;
         }
         let parts = match info.parts {
             None => None,

@@ -1,6 +1,6 @@
 //! Listings of objects and of uploads: plaintext sizes, the ETags that HEAD shows, no KMS call.
 
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Requester};
 use crate::store::{ListEntry, ListQuery, StoredObject, UploadEntry, UploadQuery, VersionEntry, VersionQuery};
 use crate::types::{BucketName, ObjectAt, ObjectKey};
 
@@ -14,7 +14,12 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`]; [`Error::Integrity`] when an object's record does not verify.
-    pub async fn list_objects(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
+    pub async fn list_objects(
+        &self,
+        caller: &Requester,
+        name: &BucketName,
+        query: ListQuery,
+    ) -> Result<Listing, Error> {
         self.alarm.heed(self.list_page(caller, name, query).await)
     }
 
@@ -24,14 +29,14 @@ impl Gateway {
     /// As [`Gateway::list_objects`].
     pub async fn list_object_versions(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         name: &BucketName,
         query: VersionQuery,
     ) -> Result<VersionListing, Error> {
         self.alarm.heed(self.list_versions(caller, name, query).await)
     }
 
-    async fn list_page(&self, caller: &Caller, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
+    async fn list_page(&self, caller: &Requester, name: &BucketName, query: ListQuery) -> Result<Listing, Error> {
         let bucket = self.bucket_for(caller, name, Action::ListBucket).await?;
         if query.limit == 0 {
             return Ok(Listing { entries: Vec::new(), truncated: false, owner: bucket.owner });
@@ -47,7 +52,7 @@ impl Gateway {
 
     async fn list_versions(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         name: &BucketName,
         query: VersionQuery,
     ) -> Result<VersionListing, Error> {
@@ -87,7 +92,7 @@ impl Gateway {
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
     pub async fn list_uploads(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         name: &BucketName,
         query: UploadQuery,
     ) -> Result<UploadListing, Error> {

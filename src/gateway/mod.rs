@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::identity::{self, Action, Caller};
+use crate::identity::{self, Requester};
 use crate::kms::Principal;
 use crate::sse::{DefaultEncryption, Keyring};
-use crate::store::{Bucket, ObjectStore};
-use crate::types::BucketName;
+use crate::store::ObjectStore;
 
+mod access;
 mod alarm;
 mod body;
 mod bucket;
@@ -56,6 +56,7 @@ pub struct Gateway {
     default: DefaultEncryption,
     clock: Arc<dyn crate::types::Clock>,
     alarm: alarm::Alarm,
+    policies: access::Policies,
 }
 
 impl Gateway {
@@ -67,7 +68,15 @@ impl Gateway {
         region: String,
         clock: Arc<dyn crate::types::Clock>,
     ) -> Self {
-        Self { store, keys, region, default: DefaultEncryption::default(), clock, alarm: alarm::Alarm::default() }
+        Self {
+            store,
+            keys,
+            region,
+            default: DefaultEncryption::default(),
+            clock,
+            alarm: alarm::Alarm::default(),
+            policies: access::Policies::default(),
+        }
     }
 
     /// Sets what applies where neither request nor bucket says anything.
@@ -81,18 +90,10 @@ impl Gateway {
     pub fn alarming(self, listener: impl Fn() + Send + Sync + 'static) -> Self {
         Self { alarm: alarm::Alarm::new(listener), ..self }
     }
-
-    /// The bucket, for a caller who may do `action` in it. Whoever is nobody learns nothing, not even whether it exists.
-    async fn bucket_for(&self, caller: &Caller, name: &BucketName, action: Action) -> Result<Bucket, Error> {
-        principal(caller)?;
-        let bucket = self.store.bucket(name).await?;
-        identity::authorize(caller, action, Some(&bucket.owner))?;
-        Ok(bucket)
-    }
 }
 
 /// On whose behalf keys are used.
-fn principal(caller: &Caller) -> Result<Principal, Error> {
+fn principal(caller: &Requester) -> Result<Principal, Error> {
     Ok(caller.principal()?)
 }
 

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
 use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseChoice, SseMode};
 use crate::store::{StoredUpload, UploadAt};
 use crate::types::{ObjectAt, PartNumber, UploadId};
 
+use super::access::principal_for;
 use super::bucket::default_encryption;
 use super::digest::Digester;
 use super::put::{aead_of, check_metadata, check_size, customer_of, etag_of};
@@ -15,7 +16,7 @@ use super::records::{PartDigests, PartRecord, UploadState};
 use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
     Checksum, ChecksumKind, CreateUploadRequest, DeclaredDigests, Error, Gateway, LengthIs, ListPartsRequest,
-    PartCopyRequest, PartInfo, PartList, PartRequest, PartWritten, UploadCreated, principal,
+    PartCopyRequest, PartInfo, PartList, PartRequest, PartWritten, UploadCreated,
 };
 
 /// An upload in progress whose metadata and state have been verified.
@@ -31,11 +32,15 @@ impl Gateway {
     ///
     /// # Errors
     /// As writing an object.
-    pub async fn create_upload(&self, caller: &Caller, request: CreateUploadRequest) -> Result<UploadCreated, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
+    pub async fn create_upload(
+        &self,
+        caller: &Requester,
+        request: CreateUploadRequest,
+    ) -> Result<UploadCreated, Error> {
+        let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         check_metadata(&request.headers)?;
         let choice = SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default);
-        let (envelope, _) = self.keys.create(&principal(caller)?, &choice, &request.at).await?;
+        let (envelope, _) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &request.at).await?;
         let mut metadata = request.headers.into_metadata();
         self.keys.bind(&request.at, &mut metadata, &envelope)?;
 
@@ -51,8 +56,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::UploadKeyRequired`], [`Error::UploadKeyMismatch`], the body's errors.
-    pub async fn put_part(&self, caller: &Caller, request: PartRequest) -> Result<PartWritten, Error> {
-        self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
+    pub async fn put_part(&self, caller: &Requester, request: PartRequest) -> Result<PartWritten, Error> {
+        self.object_for(caller, &request.at, Action::PutObject).await?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let data_key = self.upload_key(caller, &uploading, request.customer_key.as_ref()).await?;
         let digests = with_upload_checksum(request.digests, &uploading.state)?;
@@ -64,12 +69,12 @@ impl Gateway {
     ///
     /// # Errors
     /// As reading the source and writing a part; [`Error::InvalidRange`] when the range is not inside the source.
-    pub async fn copy_part(&self, caller: &Caller, request: PartCopyRequest) -> Result<PartWritten, Error> {
+    pub async fn copy_part(&self, caller: &Requester, request: PartCopyRequest) -> Result<PartWritten, Error> {
         self.alarm.heed(self.part_from_copy(caller, request).await)
     }
 
-    async fn part_from_copy(&self, caller: &Caller, request: PartCopyRequest) -> Result<PartWritten, Error> {
-        self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
+    async fn part_from_copy(&self, caller: &Requester, request: PartCopyRequest) -> Result<PartWritten, Error> {
+        self.object_for(caller, &request.at, Action::PutObject).await?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let source = self.open_source(caller, &request.source).await?;
         let size = source.looked.summary.plain_len.0;
@@ -125,8 +130,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`].
-    pub async fn abort_upload(&self, caller: &Caller, at: &ObjectAt, upload: &UploadId) -> Result<(), Error> {
-        self.bucket_for(caller, &at.bucket, Action::AbortMultipartUpload).await?;
+    pub async fn abort_upload(&self, caller: &Requester, at: &ObjectAt, upload: &UploadId) -> Result<(), Error> {
+        self.object_for(caller, at, Action::AbortMultipartUpload).await?;
         Ok(self.store.abort(&UploadAt { object: at.clone(), id: upload.clone() }).await?)
     }
 
@@ -134,18 +139,18 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`].
-    pub async fn list_parts(&self, caller: &Caller, request: ListPartsRequest) -> Result<PartList, Error> {
+    pub async fn list_parts(&self, caller: &Requester, request: ListPartsRequest) -> Result<PartList, Error> {
         self.alarm.heed(self.page_of_parts(caller, request).await)
     }
 
-    async fn page_of_parts(&self, caller: &Caller, request: ListPartsRequest) -> Result<PartList, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::ListMultipartUploadParts).await?;
+    async fn page_of_parts(&self, caller: &Requester, request: ListPartsRequest) -> Result<PartList, Error> {
+        let bucket = self.object_for(caller, &request.at, Action::ListMultipartUploadParts).await?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let page = self.store.parts(&uploading.at, request.after, request.limit).await?;
         // Checksums are sealed under the data key. The service's own key opens it here; a CMK is not used to list.
         let data_key = match uploading.envelope.mode() {
             SseMode::S3 | SseMode::None => {
-                Some(self.data_key(&principal(caller)?, &uploading.at.object, &uploading.envelope, None).await?)
+                Some(self.data_key(caller, &uploading.at.object, &uploading.envelope, None).await?)
             }
             SseMode::Kms | SseMode::Customer => None,
         };
@@ -184,7 +189,7 @@ impl Gateway {
     /// The data key of the upload, as the caller. A customer key must be the one that the upload was created with.
     pub(super) async fn upload_key(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         uploading: &Uploading,
         customer: Option<&CustomerKey>,
     ) -> Result<DataKey, Error> {
@@ -193,7 +198,7 @@ impl Gateway {
             (SseMode::S3 | SseMode::Kms | SseMode::None, Some(_)) => return Err(Error::UploadKeyMismatch),
             (SseMode::Customer, Some(_)) | (SseMode::S3 | SseMode::Kms | SseMode::None, None) => {}
         }
-        let key = self.data_key(&principal(caller)?, &uploading.at.object, &uploading.envelope, customer).await;
+        let key = self.data_key(caller, &uploading.at.object, &uploading.envelope, customer).await;
         key.map_err(|error| if matches!(error, Error::CustomerKeyWrong) { Error::UploadKeyMismatch } else { error })
     }
 

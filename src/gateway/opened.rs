@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::kms::{DataKey, Principal};
+use crate::identity::Requester;
+use crate::kms::DataKey;
 use crate::sse::{
     BodyOpener, CustomerKey, Digests, Envelope, Layout, ObjectKind, PlainOffset, SseMode, Summary, TAIL_GUESS, manifest,
 };
 use crate::store::{Bucket, CipherOffset, OpenObject, StoredObject, Versioning};
 use crate::types::{ObjectAt, VersionId};
 
+use super::access::principal_for;
 use super::transfer::open_from;
 use super::{Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut, Tags};
 
@@ -97,12 +99,13 @@ impl Gateway {
     /// The object's data key. One KMS call under SSE-KMS, none otherwise.
     pub(super) async fn data_key(
         &self,
-        principal: &Principal,
+        caller: &Requester,
         at: &ObjectAt,
         envelope: &Envelope,
         customer: Option<&CustomerKey>,
     ) -> Result<DataKey, Error> {
-        self.keys.unwrap(principal, envelope, at, customer).await.map_err(Error::from)
+        let principal = principal_for(caller, envelope.mode() == SseMode::Kms)?;
+        self.keys.unwrap(&principal, envelope, at, customer).await.map_err(Error::from)
     }
 
     /// Plaintext of `range` (first byte and length; `None`: the whole, with the manifest checked at its end).

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Requester};
 use crate::sse::{
     Aead, Attributes, CustomerKey, Layout, ObjectKind, PartSealer, SegmentSize, SseChoice, SseMode, Summary, manifest,
     sealed_part_len,
@@ -10,6 +10,7 @@ use crate::sse::{
 use crate::store::{Bucket, CipherOffset, Commit, Metadata, Precondition};
 use crate::types::{ObjectAt, PartNumber};
 
+use super::access::principal_for;
 use super::bucket::default_encryption;
 use super::digest::{Computed, Digester};
 use super::opened::shown_version;
@@ -17,7 +18,7 @@ use super::records::digests_of;
 use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
     Conditions, DeclaredDigests, Error, Gateway, LengthIs, MAX_SINGLE_UPLOAD, MAX_USER_METADATA, ObjectHeaders,
-    PutRequest, Written, principal,
+    PutRequest, Written,
 };
 
 /// What seals the new bodies of a mode: AES-256-GCM, the fastest here by far (limits.md §1), or nothing.
@@ -44,8 +45,8 @@ impl Gateway {
     ///
     /// # Errors
     /// See [`Error`]; the body's own failures are [`Error::Body`] and [`Error::BadDigest`].
-    pub async fn put_object(&self, caller: &Caller, request: PutRequest) -> Result<Written, Error> {
-        let bucket = self.bucket_for(caller, &request.at.bucket, Action::PutObject).await?;
+    pub async fn put_object(&self, caller: &Requester, request: PutRequest) -> Result<Written, Error> {
+        let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         let precondition = self.precondition(&request.at, &request.conditions).await?;
         let write = ObjectWrite {
             choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default),
@@ -60,7 +61,7 @@ impl Gateway {
 
     pub(super) async fn write_object(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         write: ObjectWrite,
         body: Intake,
     ) -> Result<Written, Error> {
@@ -69,7 +70,7 @@ impl Gateway {
         }
         check_metadata(&write.headers)?;
         let ObjectWrite { at, headers, choice, digests, precondition, bucket } = write;
-        let (envelope, data_key) = self.keys.create(&principal(caller)?, &choice, &at).await?;
+        let (envelope, data_key) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &at).await?;
         let mut metadata = headers.into_metadata();
         self.keys.bind(&at, &mut metadata, &envelope)?;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Requester};
 use crate::store::{self, NewMetadata};
 use crate::types::{BucketName, ObjectAt, VersionId};
 
@@ -103,13 +103,14 @@ impl Gateway {
     /// As [`Gateway::head_object`], save those of keys.
     pub async fn object_tags(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         at: &ObjectAt,
         version: Option<VersionId>,
     ) -> Result<(Tags, Option<VersionId>), Error> {
         let action = action_on(version.as_ref(), Action::GetObjectTagging, Action::GetObjectVersionTagging);
-        let bucket = self.bucket_for(caller, &at.bucket, action).await?;
-        let looked = self.alarm.heed(self.look(at, version.as_ref()).await)?;
+        let bucket = self.object_for(caller, at, action).await?;
+        let looked = self.alarm.heed(self.look(at, version.as_ref()).await);
+        let looked = looked.map_err(|error| self.seen_by(caller, &bucket, error))?;
         let shown = shown_version(&bucket, &looked.object.version);
         Ok((looked.headers().tags, shown))
     }
@@ -120,7 +121,7 @@ impl Gateway {
     /// As [`Gateway::object_tags`]; [`Error::Conflict`] when others change the object without end.
     pub async fn put_object_tags(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         at: &ObjectAt,
         version: Option<VersionId>,
         tags: Tags,
@@ -135,7 +136,7 @@ impl Gateway {
     /// As [`Gateway::put_object_tags`].
     pub async fn delete_object_tags(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         at: &ObjectAt,
         version: Option<VersionId>,
     ) -> Result<Option<VersionId>, Error> {
@@ -145,15 +146,16 @@ impl Gateway {
 
     async fn set_tags(
         &self,
-        caller: &Caller,
+        caller: &Requester,
         action: Action,
         at: &ObjectAt,
         version: Option<VersionId>,
         tags: Tags,
     ) -> Result<Option<VersionId>, Error> {
-        let bucket = self.bucket_for(caller, &at.bucket, action).await?;
+        let bucket = self.object_for(caller, at, action).await?;
         for _ in 0..TRIES {
-            let looked = self.alarm.heed(self.look(at, version.as_ref()).await)?;
+            let looked = self.alarm.heed(self.look(at, version.as_ref()).await);
+            let looked = looked.map_err(|error| self.seen_by(caller, &bucket, error))?;
             let mut metadata = looked.object.metadata.clone();
             metadata.tags = tags.clone().into_map();
             self.keys.bind(at, &mut metadata, &looked.envelope)?;
@@ -177,7 +179,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchTagSet`], [`Error::NoSuchBucket`], [`Error::AccessDenied`].
-    pub async fn bucket_tags(&self, caller: &Caller, name: &BucketName) -> Result<Tags, Error> {
+    pub async fn bucket_tags(&self, caller: &Requester, name: &BucketName) -> Result<Tags, Error> {
         let bucket = self.bucket_for(caller, name, Action::GetBucketTagging).await?;
         let value = bucket.configs.get(TAGGING).ok_or(Error::NoSuchTagSet)?;
         let damaged = |_| Error::Store(store::Error::Corrupt(format!("the tags of bucket {name}")));
@@ -188,7 +190,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
-    pub async fn put_bucket_tags(&self, caller: &Caller, name: &BucketName, tags: Tags) -> Result<(), Error> {
+    pub async fn put_bucket_tags(&self, caller: &Requester, name: &BucketName, tags: Tags) -> Result<(), Error> {
         self.bucket_for(caller, name, Action::PutBucketTagging).await?;
         let value = (!tags.is_empty()).then(|| serde_json::to_vec(&tags.into_map())).transpose();
         let value = value.map_err(|_| Error::Store(store::Error::Corrupt("tags cannot be written".to_owned())))?;

@@ -5,6 +5,7 @@
 //! makes one. This room reads a request's head; it must not know routing, XML or storage, and it reads no body: the
 //! [`ChunkDecoder`] is given bytes and gives bytes back.
 
+mod bucket_policy;
 mod caller;
 mod canonical;
 mod chunked;
@@ -17,6 +18,7 @@ mod mac;
 mod payload;
 mod policy;
 mod query;
+mod requester;
 mod sigv2;
 mod sigv4;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod verify;
 
 use std::net::SocketAddr;
 
+pub use bucket_policy::{Context, MAX_POLICY, Malformed, Policy, Question, Verdict};
 pub use caller::{Authenticated, Caller, Scheme};
 pub use canonical::sigv2_resource;
 pub use chunked::{ChunkDecoder, ChunkSigner, Chunking};
@@ -34,8 +37,9 @@ pub use error::{AuthError, Flaw, Place};
 pub use form::{FormError, FormFields, FormIdentified};
 pub use mac::{Sha256, sha256};
 pub use payload::Payload;
-pub use policy::{Action, Denied, authorize};
+pub use policy::{Action, Asked, Denied, authorize, decide};
 pub use query::{Pair, is_auth_parameter, pairs, percent_decode};
+pub use requester::Requester;
 pub use verify::{Identified, SigV2, Verifier};
 
 /// How a request reached us.

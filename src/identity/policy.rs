@@ -1,9 +1,10 @@
-//! Who may do what. For now: a user may do anything with what it owns, root may do everything, anonymous callers
-//! nothing. Bucket and key policies will be asked here, so every operation names its action already.
+//! Who may do what. A user may do anything with what it owns, root may do everything, anonymous callers nothing
+//! ([`authorize`]); [`decide`] asks a bucket's policy as well. The gateway does not give it policies yet.
 
 use crate::types::UserId;
 
-use super::caller::Caller;
+use super::bucket_policy::{Context, Policy, Question, Verdict};
+use super::caller::{Authenticated, Caller, Scheme};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
@@ -34,6 +35,8 @@ actions! {
     CreateKey = "kms:CreateKey",
     /// Delete a bucket.
     DeleteBucket = "s3:DeleteBucket",
+    /// Remove a bucket's policy.
+    DeleteBucketPolicy = "s3:DeleteBucketPolicy",
     /// Delete an object.
     DeleteObject = "s3:DeleteObject",
     /// Delete a version of an object.
@@ -48,6 +51,10 @@ actions! {
     GetBucketLocation = "s3:GetBucketLocation",
     /// Learn whether a bucket keeps versions.
     GetBucketVersioning = "s3:GetBucketVersioning",
+    /// Read a bucket's policy.
+    GetBucketPolicy = "s3:GetBucketPolicy",
+    /// Learn whether a bucket's policy is public.
+    GetBucketPolicyStatus = "s3:GetBucketPolicyStatus",
     /// Read a bucket's default encryption.
     GetEncryptionConfiguration = "s3:GetEncryptionConfiguration",
     /// Read an object.
@@ -80,6 +87,8 @@ actions! {
     PutBucketTagging = "s3:PutBucketTagging",
     /// Set whether a bucket keeps versions.
     PutBucketVersioning = "s3:PutBucketVersioning",
+    /// Set a bucket's policy.
+    PutBucketPolicy = "s3:PutBucketPolicy",
     /// Set or remove a bucket's default encryption.
     PutEncryptionConfiguration = "s3:PutEncryptionConfiguration",
     /// Write an object, and every step of a multipart upload that writes.
@@ -98,6 +107,12 @@ impl Action {
     pub fn is_on_service(self) -> bool {
         matches!(self, Self::CreateBucket | Self::CreateKey | Self::ListAllMyBuckets | Self::ListKeys)
     }
+
+    /// Whether the action is on a bucket's policy itself.
+    #[must_use]
+    pub fn is_on_policy(self) -> bool {
+        matches!(self, Self::DeleteBucketPolicy | Self::GetBucketPolicy | Self::PutBucketPolicy)
+    }
 }
 
 /// Why a caller may not do it.
@@ -106,6 +121,12 @@ pub enum Denied {
     /// The request carries no credentials.
     #[error("anonymous requests are not allowed")]
     Anonymous,
+    /// A statement of the bucket's policy denies it.
+    #[error("{action} is denied by an explicit statement of the bucket's policy")]
+    ByPolicy {
+        /// What, by its name in a policy.
+        action: &'static str,
+    },
     /// The user does not own what it wants to act on.
     #[error("user {user} is not authorized to perform {action}")]
     NotOwner {
@@ -116,8 +137,8 @@ pub enum Denied {
     },
 }
 
-/// Decides whether `caller` may do `action` on something that `owner` owns. `owner` is `None` only for an action on the
-/// service itself ([`Action::is_on_service`]); an unowned bucket or key is nobody's but root's.
+/// Decides whether `caller` may do `action` on something that `owner` owns and that has no policy. `owner` is `None` only
+/// for an action on the service itself ([`Action::is_on_service`]); an unowned bucket or key is nobody's but root's.
 ///
 /// # Errors
 /// [`Denied`], with what to tell the caller.
@@ -127,10 +148,85 @@ pub fn authorize(caller: &Caller, action: Action, owner: Option<&UserId>) -> Res
     if allowed { Ok(()) } else { Err(Denied::NotOwner { user: user.user().clone(), action: action.name() }) }
 }
 
+/// What a decision about a bucket or an object in it needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What for.
+    pub action: Action,
+    /// The ARN of the bucket or the object.
+    pub resource: &'a str,
+    /// The bucket's owner.
+    pub owner: &'a UserId,
+    /// The bucket's policy, if it has one.
+    pub policy: Option<&'a Policy>,
+    /// The account that all users here belong to.
+    pub account: &'a str,
+    /// What the request says. What depends on the caller alone is added by [`decide`].
+    pub context: &'a Context,
+}
+
+/// Decides on a bucket or an object in it. A statement that denies wins, even over the owner and root; only the policy
+/// itself can always be repaired by root. Then the owner and root may do everything, and others what a statement allows.
+///
+/// # Errors
+/// [`Denied`], with what to tell the caller.
+pub fn decide(asked: &Asked<'_>) -> Result<(), Denied> {
+    let plainly = || authorize(asked.caller, asked.action, Some(asked.owner));
+    let root = asked.caller.user().is_some_and(Authenticated::root);
+    let Some(policy) = asked.policy.filter(|_| !(root && asked.action.is_on_policy())) else { return plainly() };
+    let arn = asked.caller.user().map(|user| arn(user, asked.account));
+    let mut context = asked.context.clone();
+    add_caller(&mut context, asked.caller, arn.as_deref());
+    let question = Question {
+        principal: arn.as_deref(),
+        action: asked.action.name(),
+        resource: asked.resource,
+        context: &context,
+    };
+    match policy.judge(&question) {
+        Verdict::Deny => Err(Denied::ByPolicy { action: asked.action.name() }),
+        Verdict::Allow => Ok(()),
+        Verdict::Silent => plainly(),
+    }
+}
+
+/// The name of a user in a policy.
+fn arn(user: &Authenticated, account: &str) -> String {
+    if user.root() {
+        format!("arn:aws:iam::{account}:root")
+    } else {
+        format!("arn:aws:iam::{account}:user/{}", user.user())
+    }
+}
+
+/// The condition keys that tell of the caller, whatever the context said of them.
+const OF_THE_CALLER: [&str; 4] = ["aws:PrincipalArn", "aws:username", "s3:authType", "s3:signatureversion"];
+
+/// Sets the condition keys that tell of the caller. An anonymous one has none of them; root has no user name.
+fn add_caller(context: &mut Context, caller: &Caller, arn: Option<&str>) {
+    OF_THE_CALLER.iter().for_each(|key| context.unset(key));
+    let (Some(user), Some(arn)) = (caller.user(), arn) else { return };
+    context.set("aws:PrincipalArn", arn);
+    if !user.root() {
+        context.set("aws:username", user.user().to_string());
+    }
+    let (kind, version) = match user.scheme() {
+        Scheme::SigV2Form => ("POST", "AWS"),
+        Scheme::SigV2Header => ("REST-HEADER", "AWS"),
+        Scheme::SigV2Url => ("REST-QUERY-STRING", "AWS"),
+        Scheme::SigV4Form => ("POST", "AWS4-HMAC-SHA256"),
+        Scheme::SigV4Header => ("REST-HEADER", "AWS4-HMAC-SHA256"),
+        Scheme::SigV4Url => ("REST-QUERY-STRING", "AWS4-HMAC-SHA256"),
+    };
+    context.set("s3:authType", kind);
+    context.set("s3:signatureversion", version);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Authenticated;
 
     #[test]
     fn anonymous_may_do_nothing() {
@@ -157,5 +253,85 @@ mod tests {
     fn what_nobody_owns_is_not_everybodys() {
         let caller = Caller::User(Authenticated::for_test("ann", false));
         assert!(authorize(&caller, Action::GetObject, None).is_err());
+    }
+
+    /// Reading is open to bob, writing to everybody but not without AES256, and deleting is denied to all.
+    const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:user/bob"},"Action":"s3:Get*",
+         "Resource":["arn:aws:s3:::b","arn:aws:s3:::b/*"],"Condition":{"StringEquals":{"aws:username":"bob"}}},
+        {"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::b/*"},
+        {"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::b/*",
+         "Condition":{"StringNotEquals":{"s3:x-amz-server-side-encryption":"AES256"}}},
+        {"Effect":"Deny","Principal":"*","Action":["s3:DeleteObject","s3:*BucketPolicy"],
+         "Resource":["arn:aws:s3:::b","arn:aws:s3:::b/*"]}]}"#;
+
+    #[test]
+    fn users_get_what_owner_policy_and_root_allow() {
+        let policy = Policy::parse(POLICY.as_bytes()).unwrap();
+        let user = |name| Caller::User(Authenticated::for_test(name, false));
+        let (ann, bob, eve) = (user("ann"), user("bob"), user("eve"));
+        let root = Caller::User(Authenticated::for_test("root", true));
+        let nobody = Caller::Anonymous;
+        for (caller, action, sse, allowed) in [
+            (&ann, Action::GetObject, None, true),
+            (&bob, Action::GetObject, None, true),
+            (&eve, Action::GetObject, None, false),
+            (&nobody, Action::GetObject, None, false),
+            (&root, Action::GetObject, None, true),
+            (&ann, Action::PutObject, None, false),
+            (&ann, Action::PutObject, Some("AES256"), true),
+            (&eve, Action::PutObject, Some("AES256"), true),
+            (&eve, Action::PutObject, Some("aws:kms"), false),
+            (&nobody, Action::PutObject, Some("AES256"), true),
+            (&root, Action::PutObject, None, false),
+            (&ann, Action::DeleteObject, None, false),
+            (&ann, Action::PutBucketPolicy, None, false),
+            (&bob, Action::GetBucketPolicy, None, false),
+            (&root, Action::PutBucketPolicy, None, true),
+            (&root, Action::DeleteBucketPolicy, None, true),
+            (&bob, Action::ListBucket, None, false),
+        ] {
+            let mut context = Context::default();
+            if let Some(sse) = sse {
+                context.set("s3:x-amz-server-side-encryption", sse);
+            }
+            let asked = Asked {
+                caller,
+                action,
+                resource: if action.name().contains("Bucket") { "arn:aws:s3:::b" } else { "arn:aws:s3:::b/k" },
+                owner: &UserId::new("ann"),
+                policy: Some(&policy),
+                account: "000000000000",
+                context: &context,
+            };
+            assert_eq!(decide(&asked).is_ok(), allowed, "{caller:?} {action:?} {sse:?}");
+            let without = Asked { policy: None, ..asked };
+            assert_eq!(decide(&without).is_ok(), *caller == ann || *caller == root, "{caller:?} {action:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_cannot_claim_to_be_someone_else() {
+        let document = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",
+            "Resource":"arn:aws:s3:::b/*","Condition":{"StringEquals":{"aws:username":"bob"}}}}"#;
+        let policy = Policy::parse(document.as_bytes()).unwrap();
+        let mut context = Context::default();
+        context.set("aws:username", "bob");
+        for (caller, allowed) in [
+            (Caller::User(Authenticated::for_test("bob", false)), true),
+            (Caller::User(Authenticated::for_test("eve", false)), false),
+            (Caller::Anonymous, false),
+        ] {
+            let asked = Asked {
+                caller: &caller,
+                action: Action::GetObject,
+                resource: "arn:aws:s3:::b/k",
+                owner: &UserId::new("ann"),
+                policy: Some(&policy),
+                account: "000000000000",
+                context: &context,
+            };
+            assert_eq!(decide(&asked).is_ok(), allowed, "{caller:?}");
+        }
     }
 }

@@ -95,6 +95,12 @@ pub enum SseChoice {
 }
 
 impl SseChoice {
+    /// Whether a CMK is used, so that a key service asks who does.
+    #[must_use]
+    pub fn uses_cmk(&self) -> bool {
+        matches!(self, Self::Kms { .. })
+    }
+
     /// Applies the precedence: request, bucket default, gateway default.
     #[must_use]
     pub fn resolve(request: Option<SseRequest>, bucket: Option<&BucketDefault>, gateway: DefaultEncryption) -> Self {

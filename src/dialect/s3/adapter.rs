@@ -8,8 +8,7 @@ use s3s::dto;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::gateway::Gateway;
-use crate::sse::BucketDefault;
-use crate::types::{BucketName, ObjectAt, ParseError, Timestamp, UploadId, VersionId};
+use crate::types::{BucketName, ObjectAt, ParseError, Timestamp, UploadId, UserId, VersionId};
 
 use super::context::Call;
 use super::error::{Face, failed};
@@ -28,11 +27,12 @@ impl Adapter {
     /// Holds a request to what it expects of the owner of `bucket`.
     pub(super) async fn check_owner(&self, call: &Call, bucket: &BucketName, header: &str) -> S3Result<()> {
         let Some(expected) = call.headers.get(header) else { return Ok(()) };
-        let found = self.gateway.head_bucket(call.caller(), bucket).await.map_err(failed)?;
-        match expected.to_str() {
-            Ok(expected) if owner::means(expected, &found.owner) => Ok(()),
-            Ok(_) | Err(_) => Err(Face::denied("Access Denied: the bucket's owner is another than expected").into()),
+        let expected = expected.to_str().unwrap_or_default();
+        let means = |found: &UserId| owner::means(expected, found);
+        if self.gateway.is_owned(call.caller(), bucket, means).await.map_err(failed)? {
+            return Ok(());
         }
+        Err(Face::denied("Access Denied: the bucket's owner is another than expected").into())
     }
 
     /// Refuses a write that a bucket's default would encrypt under a CMK and that came unsigned or in the clear. What
@@ -42,9 +42,10 @@ impl Adapter {
         if call.chooses_encryption() {
             return Ok(());
         }
-        match self.gateway.bucket_encryption(call.caller(), bucket).await.map_err(failed)? {
-            Some(BucketDefault::Kms { .. }) => Err(refusal.into()),
-            Some(BucketDefault::S3) | None => Ok(()),
+        match self.gateway.defaults_to_cmk(bucket).await {
+            Ok(true) => Err(refusal.into()),
+            // A bucket that is not there is refused by the operation itself.
+            Ok(false) | Err(_) => Ok(()),
         }
     }
 }
@@ -149,6 +150,10 @@ delegate! {
     list_parts: ListPartsInput -> ListPartsOutput;
     put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput;
     put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput;
+    delete_bucket_policy: DeleteBucketPolicyInput -> DeleteBucketPolicyOutput;
+    get_bucket_policy: GetBucketPolicyInput -> GetBucketPolicyOutput;
+    get_bucket_policy_status: GetBucketPolicyStatusInput -> GetBucketPolicyStatusOutput;
+    put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput;
     delete_bucket_tagging: DeleteBucketTaggingInput -> DeleteBucketTaggingOutput;
     delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput;
     get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput;

@@ -6,7 +6,6 @@ use http::StatusCode;
 use s3s::dto::{self, ServerSideEncryption};
 use s3s::{S3Response, S3Result};
 
-use crate::identity::Caller;
 use crate::sse::BucketDefault;
 use crate::store;
 
@@ -103,10 +102,7 @@ impl Serve<dto::ListBucketsInput> for Adapter {
         Ok(S3Response::new(dto::ListBucketsOutput {
             buckets: Some(buckets.collect()),
             continuation_token: next,
-            owner: match call.caller() {
-                Caller::Anonymous => None,
-                Caller::User(user) => Some(owner(user.user())),
-            },
+            owner: call.caller().user().map(|user| owner(user.user())),
             prefix: input.prefix,
         }))
     }

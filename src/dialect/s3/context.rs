@@ -2,13 +2,14 @@
 //! wrongly. It goes through the request's extensions, which nothing prints.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderMap;
 use s3s::{S3Error, S3Request};
 
 use crate::gateway::{DeclaredDigests, PlainBody, TrailerSlot};
-use crate::identity::Caller;
+use crate::identity::{Caller, Requester};
 use crate::sse::{CustomerKey, SseRequest};
 
 use super::digests;
@@ -20,6 +21,10 @@ use super::sse_request::{SseInput, Transport};
 pub struct RequestContext {
     /// Who calls; the signature is verified.
     pub caller: Caller,
+    /// The other end of the connection.
+    pub peer: IpAddr,
+    /// Whether the client's connection is TLS, here or at a trusted proxy.
+    pub tls: bool,
     /// Whether keys may travel: TLS, a loopback peer, a trusted proxy's word, or the operator's permission.
     pub secure: bool,
     /// Whether the request was signed with Signature Version 4.
@@ -48,6 +53,7 @@ impl fmt::Debug for RequestContext {
 pub(super) struct Call {
     /// What the listener and the edge know.
     pub(super) context: RequestContext,
+    requester: Requester,
     /// The headers as they came, without those of encryption.
     pub(super) headers: HeaderMap,
     sse: Mutex<SseInput>,
@@ -55,8 +61,14 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(context: RequestContext, headers: HeaderMap, sse: SseInput, body: Option<PlainBody>) -> Self {
-        Self { context, headers, sse: Mutex::new(sse), body: Mutex::new(body) }
+    pub(super) fn new(
+        context: RequestContext,
+        requester: Requester,
+        headers: HeaderMap,
+        sse: SseInput,
+        body: Option<PlainBody>,
+    ) -> Self {
+        Self { context, requester, headers, sse: Mutex::new(sse), body: Mutex::new(body) }
     }
 
     /// The call that a request came with.
@@ -65,8 +77,8 @@ impl Call {
     }
 
     /// Who calls.
-    pub(super) fn caller(&self) -> &Caller {
-        &self.context.caller
+    pub(super) fn caller(&self) -> &Requester {
+        &self.requester
     }
 
     /// Takes what the encryption headers ask for a write.

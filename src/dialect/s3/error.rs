@@ -165,6 +165,8 @@ pub fn face(error: &Error) -> Face {
         Error::TooManyTags { maximum } => {
             Face::bad("BadRequest", format!("Tags cannot be greater in number than {maximum}."))
         }
+        Error::MalformedPolicy(why) => Face::bad("MalformedPolicy", why.clone()),
+        Error::NoSuchPolicy => Face::new(S::NOT_FOUND, "NoSuchBucketPolicy", "The bucket policy does not exist"),
         Error::NoSuchTagSet => Face::new(S::NOT_FOUND, "NoSuchTagSet", "The TagSet does not exist"),
         Error::NoSuchObjectPart { number } => Face::new(
             S::RANGE_NOT_SATISFIABLE,

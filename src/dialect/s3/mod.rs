@@ -24,6 +24,7 @@ mod numbers;
 mod objects;
 mod out;
 mod owner;
+mod policy;
 mod refuse;
 mod response;
 mod route;
@@ -32,6 +33,7 @@ mod sse_headers;
 mod sse_request;
 mod tagging;
 mod versions;
+mod words;
 
 pub use context::RequestContext;
 pub use error::{Face, face};

@@ -68,6 +68,14 @@ pub enum Operation {
     PutBucketTagging,
     /// PutObjectTagging.
     PutObjectTagging,
+    /// DeleteBucketPolicy.
+    DeleteBucketPolicy,
+    /// GetBucketPolicy.
+    GetBucketPolicy,
+    /// GetBucketPolicyStatus.
+    GetBucketPolicyStatus,
+    /// PutBucketPolicy.
+    PutBucketPolicy,
     /// PutObject.
     PutObject,
     /// UploadPart.
@@ -85,6 +93,8 @@ pub(super) enum BodyKind {
     Stream,
     /// A small XML document.
     Xml,
+    /// A small JSON document.
+    Json,
 }
 
 /// What a path names.
@@ -217,6 +227,10 @@ impl Operation {
             ("PUT", ["versioning"]) => Self::PutBucketVersioning,
             ("DELETE", []) => Self::DeleteBucket,
             ("DELETE", ["encryption"]) => Self::DeleteBucketEncryption,
+            ("GET", ["policy"]) => Self::GetBucketPolicy,
+            ("GET", ["policyStatus"]) => Self::GetBucketPolicyStatus,
+            ("PUT", ["policy"]) => Self::PutBucketPolicy,
+            ("DELETE", ["policy"]) => Self::DeleteBucketPolicy,
             ("GET", ["tagging"]) => Self::GetBucketTagging,
             ("PUT", ["tagging"]) => Self::PutBucketTagging,
             ("DELETE", ["tagging"]) => Self::DeleteBucketTagging,
@@ -243,6 +257,13 @@ impl Operation {
             ("DELETE", ["uploadId"]) => Self::AbortMultipartUpload,
             _ => return None,
         })
+    }
+
+    /// Whether only a user may ever do it, whatever a policy says: what is about the service, and what comes with a document
+    /// that would have to be read before anything could be judged.
+    pub(super) fn needs_a_user(self) -> bool {
+        let on_service = matches!(self, Self::CreateBucket | Self::DeleteBucket | Self::ListBuckets);
+        on_service || matches!(self.body(), BodyKind::Xml | BodyKind::Json)
     }
 
     /// Which encryption headers the operation takes.
@@ -274,7 +295,11 @@ impl Operation {
             | Self::GetBucketTagging
             | Self::GetObjectTagging
             | Self::PutBucketTagging
-            | Self::PutObjectTagging => Accepts::Nothing,
+            | Self::PutObjectTagging
+            | Self::DeleteBucketPolicy
+            | Self::GetBucketPolicy
+            | Self::GetBucketPolicyStatus
+            | Self::PutBucketPolicy => Accepts::Nothing,
         }
     }
 
@@ -289,6 +314,7 @@ impl Operation {
             | Self::PutBucketTagging
             | Self::PutBucketVersioning
             | Self::PutObjectTagging => BodyKind::Xml,
+            Self::PutBucketPolicy => BodyKind::Json,
             Self::AbortMultipartUpload
             | Self::CopyObject
             | Self::CreateMultipartUpload
@@ -311,7 +337,10 @@ impl Operation {
             | Self::DeleteObjectTagging
             | Self::GetBucketTagging
             | Self::GetObjectAttributes
-            | Self::GetObjectTagging => BodyKind::None,
+            | Self::GetObjectTagging
+            | Self::DeleteBucketPolicy
+            | Self::GetBucketPolicy
+            | Self::GetBucketPolicyStatus => BodyKind::None,
         }
     }
 }
@@ -343,6 +372,10 @@ mod tests {
             ("PUT", Bucket, "", Operation::CreateBucket),
             ("HEAD", Bucket, "", Operation::HeadBucket),
             ("DELETE", Bucket, "", Operation::DeleteBucket),
+            ("GET", Bucket, "policy", Operation::GetBucketPolicy),
+            ("GET", Bucket, "policyStatus", Operation::GetBucketPolicyStatus),
+            ("PUT", Bucket, "policy", Operation::PutBucketPolicy),
+            ("DELETE", Bucket, "policy", Operation::DeleteBucketPolicy),
             ("GET", Bucket, "tagging", Operation::GetBucketTagging),
             ("PUT", Bucket, "tagging", Operation::PutBucketTagging),
             ("DELETE", Bucket, "tagging", Operation::DeleteBucketTagging),
@@ -388,6 +421,8 @@ mod tests {
                                     | "encryption"
                                     | "location"
                                     | "partNumber"
+                                    | "policy"
+                                    | "policyStatus"
                                     | "tagging"
                                     | "uploadId"
                                     | "uploads"

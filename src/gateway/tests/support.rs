@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 
 use super::super::*;
 use super::hostile::Hostile;
-use crate::identity::Authenticated;
+use crate::identity::{Authenticated, Caller, Requester};
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, NewKey, RootKey};
 use crate::kms::{self, DataKey, EncryptionContext, GeneratedKey, KeyArn, KeyRef, KeyService, ServiceKey, WrappedKey};
 use crate::sse::{CustomerKey, SseRequest};
@@ -80,7 +80,7 @@ pub(super) struct House {
     pub(super) store: Arc<Hostile>,
     pub(super) kms: Arc<Counting>,
     pub(super) keystore: Arc<EmbeddedKms>,
-    pub(super) caller: Caller,
+    pub(super) caller: Requester,
     pub(super) alarms: Arc<AtomicU64>,
     _directory: tempfile::TempDir,
 }
@@ -171,7 +171,7 @@ impl House {
         let heard = Arc::clone(&alarms);
         let gateway = Gateway::new(store.clone(), keys, "us-east-1".to_owned(), clock)
             .alarming(move || _ = heard.fetch_add(1, Ordering::Relaxed));
-        let caller = Caller::User(Authenticated::for_test("alice", false));
+        let caller = Requester::from(Caller::User(Authenticated::for_test("alice", false)));
         for bucket in ["one", "two"] {
             gateway.create_bucket(&caller, bucket.parse().unwrap(), None).await.unwrap();
         }
