@@ -395,8 +395,7 @@ def test_deletes(s3, bucket):
 
 
 @pytest.mark.parametrize("call,arguments", [
-    ("get_bucket_lifecycle_configuration", {}), ("get_bucket_acl", {}),
-    ("get_bucket_cors", {}),
+    ("get_bucket_lifecycle_configuration", {}), ("get_bucket_acl", {}), ("get_bucket_cors", {}),
     ("get_object_acl", {"Key": "k"}), ("get_object_lock_configuration", {}),
     ("get_object_retention", {"Key": "k"}),
     ("get_object_legal_hold", {"Key": "k"}), ("get_bucket_website", {}), ("get_bucket_replication", {}),
