@@ -1,5 +1,6 @@
 """Buckets that keep versions: ids on every operation, delete markers, listings, suspended buckets, copies."""
 
+import json
 import os
 import signal
 import urllib.request
@@ -354,6 +355,44 @@ def test_a_page_of_versions_has_all_that_was_asked_for(s3, versioned):
     # A prefix shows though the newest of all under it is a marker: versions are there.
     s3.delete_object(Bucket=versioned, Key="a/1")
     assert s3.list_object_versions(Bucket=versioned, Delimiter="/")["CommonPrefixes"][0] == {"Prefix": "a/"}
+
+
+def test_a_version_named_is_another_right_than_the_current_one(gateway, s3, versioned):
+    old, new = put(s3, versioned, b"old"), put(s3, versioned, b"new")
+    other = gateway.client(other=True)
+    source = {"Bucket": versioned, "Key": KEY, "VersionId": old}
+    made = s3.create_multipart_upload(Bucket=versioned, Key="m")
+    upload = {"Key": "m", "UploadId": made["UploadId"], "PartNumber": 1}
+    # What each call takes; the calls that take a version's right come last, the one that deletes after those that read.
+    calls = [
+        ({"s3:GetObject"}, other.get_object, {"Key": KEY}),
+        ({"s3:GetObject", "s3:PutObject"}, other.copy_object, {"Key": "c", "CopySource": f"{versioned}/{KEY}"}),
+        ({"s3:DeleteObject"}, other.delete_object, {"Key": "none"}),
+        ({"s3:ListBucketVersions"}, other.list_object_versions, {}),
+        ({"s3:GetBucketVersioning"}, other.get_bucket_versioning, {}),
+        ({"s3:GetObjectVersion"}, other.get_object, {"Key": KEY, "VersionId": old}),
+        ({"s3:GetObjectVersion"}, other.head_object, {"Key": KEY, "VersionId": new}),
+        ({"s3:GetObjectVersion", "s3:PutObject"}, other.copy_object, {"Key": "c", "CopySource": source}),
+        ({"s3:GetObjectVersion", "s3:PutObject"}, other.upload_part_copy, upload | {"CopySource": source}),
+        ({"s3:DeleteObjectVersion"}, other.delete_object, {"Key": KEY, "VersionId": old}),
+    ]
+    every = set().union(*(needed for needed, _, _ in calls)) | {"s3:PutBucketVersioning"}
+    user = {"AWS": "arn:aws:iam::000000000000:user/other"}
+    where = [f"arn:aws:s3:::{versioned}", f"arn:aws:s3:::{versioned}/*"]
+    for needed, call, arguments in calls:
+        arguments = {"Bucket": versioned, **arguments}
+        for missing in sorted(needed):
+            allow(s3, versioned, user, every - {missing}, where)
+            assert refused(call, **arguments)[0] == 403, (missing, arguments)
+        allow(s3, versioned, user, needed, where)
+        call(**arguments)
+    assert old not in {row[1] for row in rows(s3, versioned)}
+    s3.delete_bucket_policy(Bucket=versioned)
+
+
+def allow(s3, bucket, user, actions, where):
+    statement = {"Effect": "Allow", "Principal": user, "Action": sorted(actions), "Resource": where}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
 
 LOCK = {"ObjectLockEnabled": "Enabled"}
