@@ -12,6 +12,7 @@ pub const TARGETS: &[Target] = &[
     ("authorization", identity::fuzzing::authorization),
     ("presigned", identity::fuzzing::presigned),
     ("form_policy", identity::fuzzing::form_policy),
+    ("policy", identity::fuzzing::policy),
     ("post_form", dialect::s3::fuzzing::post_form),
     ("xml", dialect::s3::fuzzing::xml),
     ("range", dialect::s3::fuzzing::range),

@@ -11,7 +11,10 @@ use crate::gateway::BodyError;
 use crate::types::{AccessKeyId, Clock, Timestamp, UserId};
 
 use super::mac::Signature;
-use super::{Caller, ChunkDecoder, ChunkSigner, Credential, Credentials, FormFields, Secret, SigV2, Verifier};
+use super::{
+    Caller, ChunkDecoder, ChunkSigner, Context, Credential, Credentials, FormFields, Policy, Question, Secret, SigV2,
+    Verifier,
+};
 
 const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -136,4 +139,23 @@ fn unframed(mut body: &[u8]) -> Option<Vec<u8>> {
         out.extend_from_slice(body.get(..size)?);
         body = body.get(size..)?.strip_prefix(b"\r\n")?;
     }
+}
+
+/// A bucket policy: what is taken means the same each time, stays within its size and answers alike.
+pub(crate) fn policy(input: &[u8]) {
+    let Ok(policy) = Policy::parse(input) else { return };
+    assert!(input.len() <= super::MAX_POLICY);
+    assert_eq!(Policy::parse(input).as_ref(), Ok(&policy));
+    let mut context = Context::default();
+    context.set("s3:x-amz-server-side-encryption", "aws:kms");
+    context.set("aws:SourceIp", "10.1.2.3");
+    for (principal, action, resource) in [
+        (None, "s3:GetObject", "arn:aws:s3:::b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        (Some("arn:aws:iam::000000000000:user/bob"), "s3:PutObject", "arn:aws:s3:::b/private/x"),
+        (Some("arn:aws:iam::000000000000:root"), "s3:ListBucket", "arn:aws:s3:::b"),
+    ] {
+        let question = Question { principal, action, resource, context: &context };
+        assert_eq!(policy.judge(&question), policy.judge(&question));
+    }
+    let _ = (policy.is_public(), policy.belongs_to("b", "000000000000"));
 }
