@@ -26,3 +26,4 @@ pub mod serve;
 pub mod sse;
 pub mod store;
 pub mod types;
+pub mod verify;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sealgate::config::{Config, Flags};
 use sealgate::store::local::rebuild::rebuild;
-use sealgate::{logging, serve};
+use sealgate::types::{ObjectAt, VersionId};
+use sealgate::{gateway, logging, serve, verify};
 
 /// An object gateway that encrypts.
 #[derive(Debug, Parser)]
@@ -21,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Serve S3 clients.
     Serve(Box<Flags>),
+    /// Read every object of a data directory that no gateway serves, and say what does not authenticate.
+    Verify(Box<Verifying>),
     /// Make the embedded store's database anew from its journal, after db/ was lost or moved away.
     Rebuild {
         /// Directory that holds objects and keys; no gateway may run on it.
@@ -29,12 +32,28 @@ enum Command {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct Verifying {
+    #[command(flatten)]
+    flags: Flags,
+    /// Only this bucket; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    bucket: Vec<String>,
+    /// A file that remembers how far it came: after a break it goes on from there.
+    #[arg(long, value_name = "FILE")]
+    cursor: Option<PathBuf>,
+    /// At most this many MiB of plaintext a second.
+    #[arg(long, value_name = "MIB")]
+    rate: Option<u64>,
+}
+
 /// What a wrong command line or configuration ends with, as clap does.
 const WRONG_USE: u8 = 2;
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(flags) => run_gateway(&flags),
+        Command::Verify(verifying) => run_verify(*verifying),
         Command::Rebuild { data_dir } => run_rebuild(&data_dir),
     }
 }
@@ -51,6 +70,54 @@ fn run_rebuild(data_dir: &Path) -> ExitCode {
         eprintln!("sealgate: body files are missing or cut: {name}");
     }
     if rebuilt.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Verifies with a progress bar, where standard error is a terminal. Objects that do not verify end it with 1.
+fn run_verify(verifying: Verifying) -> ExitCode {
+    let names: Result<Vec<_>, _> = verifying.bucket.iter().map(|name| name.parse()).collect();
+    let (config, buckets) = match (Config::load(&verifying.flags), names) {
+        (Ok(config), Ok(buckets)) => (config, buckets),
+        (Err(error), _) => return fail(&error, WRONG_USE),
+        (_, Err(error)) => return fail(&error, WRONG_USE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, 1),
+    };
+    let rate = verifying.rate.map(|rate| rate.saturating_mul(1 << 20));
+    let plan = verify::Plan { buckets, cursor: verifying.cursor, rate };
+    let mut bar = Bar(indicatif::ProgressBar::no_length());
+    match runtime.block_on(verify::verify(&config, &plan, &mut bar)) {
+        Err(error) => fail(&error, 1),
+        Ok(found) => {
+            bar.0.finish_and_clear();
+            let verify::Found { objects, bytes, sealed, damaged } = found;
+            println!("verified {objects} objects, {bytes} bytes; {sealed} under customer keys; {damaged} damaged");
+            if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// The progress of a verification.
+struct Bar(indicatif::ProgressBar);
+
+impl verify::Watcher for Bar {
+    fn begins(&mut self, _: u64, bytes: u64) {
+        let style = "{bar:40} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
+        if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
+            self.0.set_style(style);
+        }
+        self.0.set_length(bytes);
+    }
+
+    fn took(&mut self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    fn damaged(&mut self, at: &ObjectAt, version: &VersionId, why: &gateway::Error) {
+        let why = std::error::Error::source(why).map_or_else(|| why.to_string(), |cause| format!("{why}: {cause}"));
+        self.0.suspend(|| eprintln!("sealgate: {}/{} ({version}): {why}", at.bucket, at.key));
+    }
 }
 
 fn run_gateway(flags: &Flags) -> ExitCode {

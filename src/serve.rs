@@ -133,19 +133,7 @@ struct Rooms {
 /// Joins the rooms, from the store to the edge.
 async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Rooms, Error> {
     let credentials = Arc::new(credentials(config)?);
-    let directory = config.data_dir.clone();
-    let (given, region, ticking) = (config.root_key_file.clone(), config.region.clone(), Arc::clone(clock));
-    // Opening reads and syncs files: not on an async thread.
-    let opened = tokio::task::spawn_blocking(move || {
-        std::fs::create_dir_all(&directory).map_err(Error::DataDir)?;
-        let data_exists = directory.join("db").exists();
-        let root = RootKey::load(given.as_deref(), &directory)?;
-        let options = KeystoreOptions { region, ..KeystoreOptions::default() };
-        let keystore = EmbeddedKms::open(&directory, root, options, Arc::clone(&ticking), data_exists)?;
-        let store = LocalStore::open(&directory, ticking)?;
-        Ok::<_, Error>((Arc::new(keystore), Arc::new(store)))
-    });
-    let (keystore, store) = opened.await.map_err(|error| Error::DataDir(std::io::Error::other(error)))??;
+    let (keystore, store) = storage(config, clock).await?;
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
     let kms = KmsFront::new(verifier, KmsApi::new(Arc::clone(&keystore)));
@@ -174,6 +162,35 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     );
     Ok(Rooms { front, store, keystore })
+}
+
+/// Opens keystore and store.
+async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<EmbeddedKms>, Arc<LocalStore>), Error> {
+    let directory = config.data_dir.clone();
+    let (given, region, ticking) = (config.root_key_file.clone(), config.region.clone(), Arc::clone(clock));
+    // Opening reads and syncs files: not on an async thread.
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&directory).map_err(Error::DataDir)?;
+        let data_exists = ["db", "journal"].iter().any(|part| directory.join(part).exists());
+        let root = RootKey::load(given.as_deref(), &directory)?;
+        let options = KeystoreOptions { region, ..KeystoreOptions::default() };
+        let keystore = EmbeddedKms::open(&directory, root, options, Arc::clone(&ticking), data_exists)?;
+        let store = LocalStore::open(&directory, ticking)?;
+        Ok::<_, Error>((Arc::new(keystore), Arc::new(store)))
+    });
+    opened.await.map_err(|error| Error::DataDir(std::io::Error::other(error)))?
+}
+
+/// The gateway over a data directory, and its store, without a port: for repairs.
+///
+/// # Errors
+/// What keeps keystore or store from opening; a gateway that serves the directory is one.
+pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (keystore, store) = storage(config, &clock).await?;
+    let service = ServiceKey::new(*keystore.service_key());
+    let keys = Keyring::new(keystore as Arc<dyn KeyService>, service);
+    Ok((Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock), store))
 }
 
 fn credentials(config: &Config) -> Result<Credentials, Error> {

@@ -34,6 +34,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod verify;
 
 pub use acl::{Acl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::identity::Requester;
-use crate::kms::DataKey;
+use crate::kms::{DataKey, Principal};
 use crate::sse::{
     BodyOpener, CustomerKey, Digests, Envelope, Layout, ObjectKind, PlainOffset, SseMode, Summary, TAIL_GUESS, manifest,
 };
@@ -110,7 +110,18 @@ impl Gateway {
         customer: Option<&CustomerKey>,
     ) -> Result<DataKey, Error> {
         let principal = principal_for(caller, envelope.mode() == SseMode::Kms)?;
-        self.keys.unwrap(&principal, envelope, at, customer).await.map_err(Error::from)
+        self.data_key_as(&principal, at, envelope, customer).await
+    }
+
+    /// The same, on behalf of somebody who is known already.
+    pub(super) async fn data_key_as(
+        &self,
+        principal: &Principal,
+        at: &ObjectAt,
+        envelope: &Envelope,
+        customer: Option<&CustomerKey>,
+    ) -> Result<DataKey, Error> {
+        self.keys.unwrap(principal, envelope, at, customer).await.map_err(Error::from)
     }
 
     /// Plaintext of `range` (first byte and length; `None`: the whole, with the manifest checked at its end).
