@@ -137,7 +137,7 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
     let kms = KmsFront::new(verifier, KmsApi::new(Arc::clone(&keystore)));
-    let (counting, alarmed) = (Arc::clone(metrics), Arc::clone(metrics));
+    let (counting, alarmed, suspected) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics));
     let keys = Watched::new(Arc::clone(&keystore) as Arc<dyn KeyService>, move |operation, outcome| {
         counting.kms_request(operation, outcome);
     });
@@ -148,7 +148,8 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         Arc::clone(clock),
     )
     .defaulting_to(config.default_encryption)
-    .alarming(move || alarmed.integrity_failures.inc());
+    .alarming(move || alarmed.integrity_failures.inc())
+    .sampling(config.verify_writes_sample, move || suspected.plaintext_suspects.inc());
     let edge = EdgeConfig {
         region: config.region.clone(),
         sigv2: if config.allow_sigv2 { SigV2::Allowed } else { SigV2::Refused },

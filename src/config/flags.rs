@@ -70,6 +70,9 @@ pub struct Flags {
     /// Bytes a second that a body must move on average [default: 1024].
     #[arg(long, value_name = "BYTES")]
     body_min_rate: Option<String>,
+    /// Read one write of so many back to see that it is ciphertext; 0: none [default: 0].
+    #[arg(long, value_name = "NUMBER")]
+    verify_writes_sample: Option<String>,
     /// Connections served at once [default: 16384].
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<String>,
@@ -103,6 +106,7 @@ impl Flags {
             header_read_timeout,
             body_idle_timeout,
             body_min_rate,
+            verify_writes_sample,
             max_connections,
             drain_timeout,
         } = self;
@@ -126,6 +130,7 @@ impl Flags {
             ("header_read_timeout", header_read_timeout),
             ("body_idle_timeout", body_idle_timeout),
             ("body_min_rate", body_min_rate),
+            ("verify_writes_sample", verify_writes_sample),
             ("max_connections", max_connections),
             ("drain_timeout", drain_timeout),
         ];

@@ -32,6 +32,7 @@ pub(super) const FIELDS: &[&str] = &[
     "header_read_timeout",
     "body_idle_timeout",
     "body_min_rate",
+    "verify_writes_sample",
     "max_connections",
     "drain_timeout",
 ];

@@ -95,6 +95,8 @@ pub struct Config {
     pub body_idle_timeout: Duration,
     /// How many bytes a second a body must move on average while we wait for the client; 0: any rate will do.
     pub body_min_rate: u64,
+    /// One write of so many is read back to see that it is ciphertext; 0: none.
+    pub verify_writes_sample: u64,
     /// How many connections are served at once; more wait to be accepted.
     pub max_connections: usize,
     /// How long requests in flight may go on after SIGTERM.
@@ -122,6 +124,7 @@ impl Default for Config {
             header_read_timeout: Duration::from_secs(30),
             body_idle_timeout: Duration::from_secs(60),
             body_min_rate: 1024,
+            verify_writes_sample: 0,
             max_connections: 16_384,
             drain_timeout: Duration::from_secs(30),
         }
@@ -184,6 +187,9 @@ impl Config {
             header_read_timeout: seconds(layers, "header_read_timeout", d.header_read_timeout)?,
             body_idle_timeout: seconds(layers, "body_idle_timeout", d.body_idle_timeout)?,
             body_min_rate: layers.one::<setting::Rate>("body_min_rate")?.map_or(d.body_min_rate, |rate| rate.0),
+            verify_writes_sample: layers
+                .one::<setting::Rate>("verify_writes_sample")?
+                .map_or(d.verify_writes_sample, |rate| rate.0),
             max_connections: layers.one::<setting::Connections>("max_connections")?.map_or(d.max_connections, |n| n.0),
             drain_timeout: seconds(layers, "drain_timeout", d.drain_timeout)?,
         })

@@ -70,6 +70,7 @@ fn samples() -> Vec<(&'static str, &'static str, &'static str)> {
         ("header_read_timeout", "\"5s\"", "5s"),
         ("body_idle_timeout", "\"2m\"", "2m"),
         ("body_min_rate", "0", "0"),
+        ("verify_writes_sample", "100", "100"),
         ("max_connections", "7", "7"),
         ("drain_timeout", "\"500ms\"", "500ms"),
     ]
@@ -134,6 +135,7 @@ fn a_wrong_value_names_its_field_and_its_source() {
         ("header_read_timeout", "30"),
         ("body_idle_timeout", "0s"),
         ("body_min_rate", "1KiB"),
+        ("verify_writes_sample", "-1"),
         ("max_connections", "0"),
         ("drain_timeout", "1000h"),
     ];

@@ -88,6 +88,7 @@ impl Gateway {
             commit: Commit { summary, precondition, version: uploading.envelope.version.clone() },
         };
         let stored = self.store.complete(&uploading.at, completion).await?;
+        self.sample(&uploading.at.object, Some(&stored.version)).await;
         Ok(Written {
             etag: attributes.etag,
             version: shown_version(&bucket, &stored.version),

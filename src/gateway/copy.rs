@@ -138,6 +138,7 @@ impl Gateway {
             Err(store::Error::Changed | store::Error::NoSuchObject | store::Error::DeleteMarker(_)) => return Ok(None),
             copied => copied?,
         };
+        self.sample(at, Some(&stored.version)).await;
         Ok(Some(Written {
             etag: envelope.etag.as_ref().unwrap_or(&looked.summary.etag).clone(),
             version: shown_version(&copying.bucket, &stored.version),

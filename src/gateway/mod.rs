@@ -30,6 +30,7 @@ mod opened;
 mod put;
 mod range;
 mod records;
+mod sample;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ pub struct Gateway {
     clock: Arc<dyn crate::types::Clock>,
     alarm: alarm::Alarm,
     policies: access::Policies,
+    sampler: sample::Sampler,
 }
 
 impl Gateway {
@@ -81,6 +83,7 @@ impl Gateway {
             clock,
             alarm: alarm::Alarm::default(),
             policies: access::Policies::default(),
+            sampler: sample::Sampler::default(),
         }
     }
 

@@ -100,6 +100,7 @@ impl Gateway {
         sink.take(rest.freeze()).await?;
         let summary = self.summary_of(&at, &attributes, aead, manifest.len())?;
         let stored = sink.commit_object(Commit { summary, precondition, version: envelope.version.clone() }).await?;
+        self.sample(&at, Some(&stored.version)).await;
         Ok(Written {
             etag,
             version: shown_version(&bucket, &stored.version),

@@ -32,6 +32,8 @@ pub struct Metrics {
     pub connections_total: IntCounter,
     /// Stored data that failed verification: someone must act.
     pub integrity_failures: IntCounter,
+    /// Writes that were stored otherwise than as ciphertext.
+    pub plaintext_suspects: IntCounter,
     /// 1 while the store refuses writes after a failed sync, else 0.
     pub store_read_only: IntGauge,
     /// 1 while the store has no room for new objects, else 0.
@@ -89,6 +91,11 @@ impl Metrics {
                 r,
                 "sealgate_integrity_failures_total",
                 "Stored data that failed verification. Not zero: someone must act.",
+            )?,
+            plaintext_suspects: counter(
+                r,
+                "sealgate_plaintext_suspects_total",
+                "Sampled writes that were not stored as ciphertext. Not zero: stop, and look.",
             )?,
             store_read_only: gauge(
                 r,

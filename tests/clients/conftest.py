@@ -33,7 +33,7 @@ class Gateway:
         self.config = self.directory / "sealgate.toml"
         self.config.write_text(
             f'listen = "127.0.0.1:0"\nadmin_listen = "127.0.0.1:0"\ndata_dir = "{self.data}"\n'
-            f'log_level = "{log_level}"\n{settings}\n'
+            f'log_level = "{log_level}"\n{"" if "verify_writes_sample" in settings else "verify_writes_sample = 1"}\n{settings}\n'
             f'[[users]]\nname = "other"\naccess_key_id = "{self.other_access_key}"\n'
             f'secret_access_key = "{self.other_secret_key}"\n'
         )
@@ -111,6 +111,7 @@ def gateway(tmp_path_factory):
     """A gateway shared by the tests of one worker; each test has its own bucket."""
     running = Gateway(tmp_path_factory.mktemp("gateway")).start()
     yield running
+    assert running.metric("sealgate_plaintext_suspects_total") == 0, "every write is looked at again"
     assert running.stop() == 0, "SIGTERM drains and exits 0"
 
 

@@ -3,6 +3,7 @@
 use super::hostile::Kept;
 use super::support::*;
 use crate::gateway::{GetRequest, MIN_PART};
+use crate::sse::SseRequest;
 use crate::types::ObjectAt;
 
 #[tokio::test]
@@ -220,4 +221,30 @@ async fn a_failed_verification_raises_one_alarm_and_a_clients_mistake_none() {
     assert_eq!(alarms(), 1);
     let copied = house.gateway.copy_object(&house.caller, copy(&object, &at("two", "copy"))).await;
     assert_eq!(alarms(), 1 + u64::from(copied.is_err()));
+}
+
+#[tokio::test]
+async fn a_write_that_is_not_stored_as_ciphertext_is_suspected() {
+    let house = House::new().await;
+    let suspects = || house.suspects.load(std::sync::atomic::Ordering::Relaxed);
+    let object = at("one", "object");
+    let text: Vec<u8> = b"what nobody else may read; ".iter().copied().cycle().take(2 * SEGMENT).collect();
+    for sse in [None, under(&house.cmk().await), Some(SseRequest::Customer(customer(1)))] {
+        house.put_under(&object, &text, sse).await;
+    }
+    house.put_parts(&object, &[&pattern(MIN_PART as usize), b"end"]).await;
+    house.gateway.copy_object(&house.caller, copy(&object, &at("two", "copy"))).await.unwrap();
+    assert_eq!(suspects(), 0);
+
+    let plain = text.clone();
+    house.store.edit_objects(move |_, kept| kept.body[HEADER..HEADER + SEGMENT].copy_from_slice(&plain[..SEGMENT]));
+    house.put(&object, &text).await;
+    assert_eq!(suspects(), 1);
+    // A header that says that the part is not encrypted.
+    house.store.edit_objects(|_, kept| kept.body[5] = 0);
+    house.put(&object, &text).await;
+    assert_eq!(suspects(), 2);
+    house.store.behave();
+    house.put(&object, &text).await;
+    assert_eq!(suspects(), 2);
 }

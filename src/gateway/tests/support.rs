@@ -82,6 +82,8 @@ pub(super) struct House {
     pub(super) keystore: Arc<EmbeddedKms>,
     pub(super) caller: Requester,
     pub(super) alarms: Arc<AtomicU64>,
+    /// Sampled writes that were not ciphertext.
+    pub(super) suspects: Arc<AtomicU64>,
     _directory: tempfile::TempDir,
 }
 
@@ -170,13 +172,16 @@ impl House {
         let keys = Keyring::new(kms.clone(), ServiceKey::new(*keystore.service_key()));
         let alarms = Arc::new(AtomicU64::new(0));
         let heard = Arc::clone(&alarms);
+        let suspects = Arc::new(AtomicU64::new(0));
+        let suspected = Arc::clone(&suspects);
         let gateway = Gateway::new(store.clone(), keys, "us-east-1".to_owned(), clock)
-            .alarming(move || _ = heard.fetch_add(1, Ordering::Relaxed));
+            .alarming(move || _ = heard.fetch_add(1, Ordering::Relaxed))
+            .sampling(1, move || _ = suspected.fetch_add(1, Ordering::Relaxed));
         let caller = Requester::from(Caller::User(Authenticated::for_test("alice", false)));
         for bucket in ["one", "two"] {
             gateway.create_bucket(&caller, bucket.parse().unwrap(), None, CannedAcl::Private).await.unwrap();
         }
-        Self { gateway, store, kms, keystore, caller, alarms, _directory: directory }
+        Self { gateway, store, kms, keystore, caller, alarms, suspects, _directory: directory }
     }
 
     /// A new CMK's ARN.
