@@ -45,7 +45,6 @@ class Thing:
     meta: tuple = ()
     kind: str = "binary/octet-stream"
     etag: str | None = None
-    copied: bool = False
 
     def read_headers(self):
         return customer_key(self.key.encode().ljust(32)[:32]) if self.mode == "customer" else {}
@@ -99,8 +98,7 @@ class State:
     def files(self):
         """How many body files this must be."""
         bodies = {thing.body for thing in self.things.values()}
-        sides = sum(1 for thing in self.things.values() if thing.copied and thing.body.files)
-        return sum(body.files for body in bodies) + sides + sum(len(up.parts) for up in self.uploads.values())
+        return sum(body.files for body in bodies) + sum(len(up.parts) for up in self.uploads.values())
 
 
 @dataclass
@@ -191,7 +189,7 @@ class Owner:
         if old.mode == "kms" and mode == "s3":
             return None
         etag = old.etag if mode == old.mode == "s3" else None
-        new = Thing(old.body, mode, name, meta, "text/x-copy", etag, copied=True)
+        new = Thing(old.body, mode, name, meta, "text/x-copy", etag)
         headers |= {"x-amz-metadata-directive": "REPLACE", "content-type": "text/x-copy", "x-amz-meta-n": meta[0][1]}
         return Step(f"copy {source} to {target} {mode}", lambda c: c.copy(SHARED, source, target, headers),
                     self.becomes(target, new))
