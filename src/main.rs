@@ -1,6 +1,7 @@
 //! The `sealgate` command: arguments, configuration, logging, then [`sealgate::serve`] or one of the repairs.
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -65,9 +66,9 @@ fn run_rebuild(data_dir: &Path) -> ExitCode {
         Err(error) => return fail(&error, 1),
     };
     let (buckets, objects, uploads) = (rebuilt.buckets, rebuilt.objects, rebuilt.uploads);
-    println!("rebuilt {buckets} buckets, {objects} objects, {uploads} uploads in progress");
+    say(format_args!("rebuilt {buckets} buckets, {objects} objects, {uploads} uploads in progress"));
     for name in &rebuilt.damaged {
-        eprintln!("sealgate: body files are missing or cut: {name}");
+        complain(format_args!("body files are missing or cut: {name}"));
     }
     if rebuilt.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -92,7 +93,9 @@ fn run_verify(verifying: Verifying) -> ExitCode {
         Ok(found) => {
             bar.0.finish_and_clear();
             let verify::Found { objects, bytes, sealed, damaged } = found;
-            println!("verified {objects} objects, {bytes} bytes; {sealed} under customer keys; {damaged} damaged");
+            say(format_args!(
+                "verified {objects} objects, {bytes} bytes; {sealed} under customer keys; {damaged} damaged"
+            ));
             if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
     }
@@ -116,7 +119,7 @@ impl verify::Watcher for Bar {
 
     fn damaged(&mut self, at: &ObjectAt, version: &VersionId, why: &gateway::Error) {
         let why = std::error::Error::source(why).map_or_else(|| why.to_string(), |cause| format!("{why}: {cause}"));
-        self.0.suspend(|| eprintln!("sealgate: {}/{} ({version}): {why}", at.bucket, at.key));
+        self.0.suspend(|| complain(format_args!("{}/{} ({version}): {why}", at.bucket, at.key)));
     }
 }
 
@@ -142,6 +145,16 @@ fn run_gateway(flags: &Flags) -> ExitCode {
 }
 
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    eprintln!("sealgate: {error}");
+    complain(format_args!("{error}"));
     ExitCode::from(code)
+}
+
+/// A line on standard error. `eprintln!` would panic where nobody can take it any more, as on a full disk.
+fn complain(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "sealgate: {line}");
+}
+
+/// A line on standard output; see [`complain`].
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

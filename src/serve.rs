@@ -1,5 +1,6 @@
 //! `sealgate serve`: joins the rooms, serves until it is told to stop, drains.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -86,7 +87,9 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let probes = open("admin_listen", config.admin_listen).await?;
     let at = |socket: &tokio::net::TcpListener| socket.local_addr().map_err(Error::Signals);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    println!("sealgate serves {scheme}://{} (health and metrics: http://{} )", at(&clients)?, at(&probes)?);
+    let line = format!("sealgate serves {scheme}://{} (health and metrics: http://{} )", at(&clients)?, at(&probes)?);
+    // `println!` would panic where nobody can take the line.
+    let _ = writeln!(std::io::stdout(), "{line}");
 
     let shutdown = CancellationToken::new();
     let admin =

@@ -1,4 +1,4 @@
-"""Disks that fail: every call that changes the disk is refused once, in every kind of change.
+"""Disks that fail: a sync that fails is the last one, and a start on a failing disk says why it does not serve.
 
 Whatever the answer was, reads go on, nothing acknowledged is lost, and a sync that failed is the last one.
 """
@@ -10,65 +10,7 @@ import pytest
 from client import Client
 from crash import Crew, wait_until_clean
 from inject import Trace, failing
-from test_crash_points import CHANGES
 from world import SHARED
-
-CALLS = ["openat", "pwritev", "pwrite64", "write", "fdatasync", "fsync", "unlink", "ftruncate", "fallocate"]
-ERRORS = ["EIO", "ENOSPC"]
-# What S3 and KMS clients retry, and `InternalError`, which they retry too.
-REFUSALS = {500, 503}
-
-
-def renew(server, crew):
-    """Starts the server again, without the fault; whether a refused change was made shows now."""
-    server.kill()
-    server.start()
-    crew.verify()
-    crew.verify_files()
-
-
-@pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_refused_or_made_when_the_disk_fails(server, change, error):
-    crew = Crew(server, ["ann"], f"{change} {error}")
-    [owner] = crew.owners
-    server.start()
-    crew.begin()
-    faults = 0
-    for call in CALLS:
-        for when in range(1, 12):
-            client = Client(server)
-            step = crew.do(owner, client, CHANGES[change])
-            with failing(server, call, error, when) as trace:
-                answer = crew.send(owner, client, step)
-            client.close()
-            assert answer is not None, f"{step.name}: no answer when {call} fails"
-            assert answer.ok or answer.status in REFUSALS, f"{step.name}: {answer.status} {answer.body}"
-            if not trace.injected:
-                break
-            faults += 1
-            told = f"{step.name} with {call} number {when} failing: {answer.status} {answer.body}"
-            broken = server.ready()[0] != 200
-            if not answer.ok and not broken:
-                # A refusal of a store that goes on means: nothing was changed, and so it stays.
-                owner.pending = None
-            still = (owner.state, owner.pending)
-            crew_sees(crew, told)
-            if broken:
-                # Whether it was made may change with the restart.
-                owner.state, owner.pending = still
-                assert "read-only" in server.ready()[1], told
-                renew(server, crew)
-    assert faults, "no call of this change ever failed"
-    renew(server, crew)
-
-
-def crew_sees(crew, told):
-    try:
-        crew.verify()
-    except AssertionError as error:
-        raise AssertionError(f"{told}\n{error}") from error
-
 
 # What fails, and where in the data directory; a put of this size does it.
 SYNCS = [
@@ -143,14 +85,14 @@ def test_a_body_that_cannot_be_unlinked_is_unlinked_later(server):
     client.close()
 
 
-@pytest.mark.parametrize("error", ["EIO", "ENOSPC", "EROFS", "EMFILE"])
-@pytest.mark.parametrize("call", ["openat", "pwrite64", "write", "fdatasync", "fsync", "rename", "mkdir"])
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+@pytest.mark.parametrize("call", ["openat", "pwrite64", "fdatasync", "fsync", "rename", "mkdir"])
 def test_a_start_with_a_failing_disk_serves_or_says_why_not_and_loses_nothing(server, call, error):
     crew = Crew(server, ["ann"], f"start {call} {error}")
     [owner] = crew.owners
     server.start()
     crew.begin()
-    for when in [1, 2, 4, 8, 16]:
+    for when in [1, 8]:
         client = Client(server)
         for _ in range(10):
             crew.send(owner, client, owner.step())
