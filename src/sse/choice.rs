@@ -49,6 +49,8 @@ pub enum SseRequest {
         key: Option<KeyRef>,
         /// The caller's encryption context.
         context: Option<EncryptionContext>,
+        /// The bucket-key flag.
+        bucket_key: bool,
     },
     /// SSE-C.
     Customer(CustomerKey),
@@ -63,6 +65,9 @@ pub enum BucketDefault {
     Kms {
         /// The CMK as it was given (echoed so); the service-managed default when not named.
         key: Option<String>,
+        /// The bucket-key flag.
+        #[serde(default)]
+        bucket_key: bool,
     },
 }
 
@@ -87,6 +92,8 @@ pub enum SseChoice {
         key: Option<KeyRef>,
         /// The caller's encryption context.
         context: EncryptionContext,
+        /// The bucket-key flag, which is kept and answered.
+        bucket_key: bool,
     },
     /// The client's key.
     Customer(CustomerKey),
@@ -110,10 +117,13 @@ impl SseChoice {
                 DefaultEncryption::S3 => Self::S3,
                 DefaultEncryption::None => Self::None,
             },
-            (Some(SseRequest::Kms { key, context }), _) => Self::Kms { key, context: context.unwrap_or_default() },
+            (Some(SseRequest::Kms { key, context, bucket_key }), _) => {
+                Self::Kms { key, context: context.unwrap_or_default(), bucket_key }
+            }
             (Some(SseRequest::Customer(key)), _) => Self::Customer(key),
-            (None, Some(BucketDefault::Kms { key })) => {
-                Self::Kms { key: key.clone().map(KeyRef), context: EncryptionContext::default() }
+            (None, Some(BucketDefault::Kms { key, bucket_key })) => {
+                let context = EncryptionContext::default();
+                Self::Kms { key: key.clone().map(KeyRef), context, bucket_key: *bucket_key }
             }
         }
     }
@@ -156,6 +166,8 @@ pub enum SseStatus {
         key: KeyArn,
         /// The caller's context; returned by writes only.
         context: Option<EncryptionContext>,
+        /// The bucket-key flag.
+        bucket_key: bool,
     },
     /// SSE-C.
     Customer {
@@ -171,7 +183,7 @@ impl SseStatus {
     #[must_use]
     pub fn without_context(self) -> Self {
         match self {
-            Self::Kms { key, .. } => Self::Kms { key, context: None },
+            Self::Kms { key, bucket_key, .. } => Self::Kms { key, context: None, bucket_key },
             other @ (Self::S3 | Self::Customer { .. } | Self::None) => other,
         }
     }
@@ -183,9 +195,9 @@ mod tests {
 
     #[test]
     fn a_request_replaces_the_bucket_default_as_a_unit() {
-        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()) };
+        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()), bucket_key: false };
         assert!(matches!(SseChoice::resolve(Some(SseRequest::S3), Some(&kms), DefaultEncryption::S3), SseChoice::S3));
-        let own = SseRequest::Kms { key: None, context: None };
+        let own = SseRequest::Kms { key: None, context: None, bucket_key: false };
         assert!(matches!(
             SseChoice::resolve(Some(own), Some(&kms), DefaultEncryption::S3),
             SseChoice::Kms { key: None, .. }
@@ -194,7 +206,7 @@ mod tests {
 
     #[test]
     fn without_headers_the_bucket_default_applies_and_then_the_gateways() {
-        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()) };
+        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()), bucket_key: false };
         let SseChoice::Kms { key: Some(KeyRef(key)), .. } =
             SseChoice::resolve(None, Some(&kms), DefaultEncryption::None)
         else {

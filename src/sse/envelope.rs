@@ -6,6 +6,7 @@
 //! | `v` | `1` |
 //! | `mode` | `AES256`, `aws:kms`, `SSE-C` or `none` |
 //! | `key` | the CMK's ARN (`aws:kms` only) |
+//! | `bk` | `1` when the write had the bucket-key flag (`aws:kms` only) |
 //! | `dk` | the wrapped data key, base64 |
 //! | `ctx` | the caller's encryption context, sealed, base64 (`aws:kms` with a context only) |
 //! | `com` | the commitment to the data key, base64 |
@@ -37,6 +38,7 @@ pub(super) const VERSION: &str = "v";
 pub(super) const VERSION_1: &str = "1";
 const MODE: &str = "mode";
 const KEY: &str = "key";
+const BUCKET_KEY: &str = "bk";
 const WRAPPED: &str = "dk";
 const CONTEXT: &str = "ctx";
 const COMMITMENT: &str = "com";
@@ -62,6 +64,8 @@ pub enum Wrap {
         context: EncryptionContext,
         /// The wrapped data key.
         wrapped: WrappedKey,
+        /// The bucket-key flag of the write.
+        bucket_key: bool,
     },
     /// Under a key derived from the client's.
     Customer {
@@ -117,9 +121,9 @@ impl Envelope {
     pub fn status(&self, customer: Option<&CustomerKey>) -> SseStatus {
         match &self.wrap {
             Wrap::S3 { .. } => SseStatus::S3,
-            Wrap::Kms { key, context, .. } => {
+            Wrap::Kms { key, context, bucket_key, .. } => {
                 let context = (!context.0.is_empty()).then(|| context.clone());
-                SseStatus::Kms { key: key.clone(), context }
+                SseStatus::Kms { key: key.clone(), context, bucket_key: *bucket_key }
             }
             Wrap::Customer { .. } => SseStatus::Customer { md5: customer.map(CustomerKey::md5) },
             Wrap::None { .. } => SseStatus::None,
@@ -141,8 +145,11 @@ impl Envelope {
         set(WRAPPED, STANDARD.encode(&wrapped.0));
         set(COMMITMENT, STANDARD.encode(self.commitment.as_bytes()));
         set(OBJECT, STANDARD.encode(self.object.as_bytes()));
-        if let Wrap::Kms { key, context, .. } = &self.wrap {
+        if let Wrap::Kms { key, context, bucket_key, .. } = &self.wrap {
             set(KEY, key.0.clone());
+            if *bucket_key {
+                set(BUCKET_KEY, "1".to_owned());
+            }
             if !context.0.is_empty() {
                 let sealed = seal_record(attribute_key, CONTEXT_PURPOSE, self.object.as_bytes(), &context.canonical())?;
                 set(CONTEXT, STANDARD.encode(sealed));
@@ -162,7 +169,8 @@ impl Envelope {
 
     /// Reads fields whose MAC has been verified.
     pub(super) fn from_fields(fields: &BTreeMap<String, String>, attribute_key: &AttributeKey) -> Result<Self, Error> {
-        const KNOWN: [&str; 10] = [VERSION, MODE, KEY, WRAPPED, CONTEXT, COMMITMENT, OBJECT, WRITE, ETAG, MAC];
+        const KNOWN: [&str; 11] =
+            [VERSION, MODE, KEY, BUCKET_KEY, WRAPPED, CONTEXT, COMMITMENT, OBJECT, WRITE, ETAG, MAC];
         if fields.keys().any(|name| !KNOWN.contains(&name.as_str())) {
             return Err(Error::Unsupported("envelope field"));
         }
@@ -174,14 +182,19 @@ impl Envelope {
             Some("AES256") => Wrap::S3 { wrapped },
             Some("aws:kms") => {
                 let key = KeyArn(text(KEY).ok_or(Error::Malformed("no CMK"))?.to_owned());
-                Wrap::Kms { key, context: open_context(text(CONTEXT), object, attribute_key)?, wrapped }
+                let bucket_key = match text(BUCKET_KEY) {
+                    None => false,
+                    Some("1") => true,
+                    Some(_) => return Err(Error::Malformed("a bucket-key flag")),
+                };
+                Wrap::Kms { key, context: open_context(text(CONTEXT), object, attribute_key)?, wrapped, bucket_key }
             }
             Some("SSE-C") => Wrap::Customer { wrapped },
             Some("none") => Wrap::None { wrapped },
             _ => return Err(Error::Unsupported("encryption mode")),
         };
         let kms = matches!(wrap, Wrap::Kms { .. });
-        if !kms && (text(KEY).is_some() || text(CONTEXT).is_some()) {
+        if !kms && (text(KEY).is_some() || text(CONTEXT).is_some() || text(BUCKET_KEY).is_some()) {
             return Err(Error::Malformed("a CMK or context without aws:kms"));
         }
         let etag = text(ETAG).map(str::to_owned);

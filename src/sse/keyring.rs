@@ -63,10 +63,15 @@ impl Keyring {
         at: &ObjectAt,
     ) -> Result<(Envelope, DataKey), Error> {
         let (wrap, data_key) = match choice {
-            SseChoice::Kms { key, context } => {
+            SseChoice::Kms { key, context, bucket_key } => {
                 let generated =
                     self.kms.generate_data_key(principal, key.as_ref(), &full_context(context, at)?).await?;
-                let wrap = Wrap::Kms { key: generated.key, context: context.clone(), wrapped: generated.wrapped };
+                let wrap = Wrap::Kms {
+                    key: generated.key,
+                    context: context.clone(),
+                    wrapped: generated.wrapped,
+                    bucket_key: *bucket_key,
+                };
                 (wrap, generated.plaintext)
             }
             SseChoice::S3 | SseChoice::Customer(_) | SseChoice::None => {
@@ -103,7 +108,7 @@ impl Keyring {
             (Wrap::S3 { wrapped } | Wrap::None { wrapped }, None) => {
                 self.service.unwrap_key(wrapped, &full_context(&EncryptionContext::default(), at)?)?
             }
-            (Wrap::Kms { key, context, wrapped }, None) => {
+            (Wrap::Kms { key, context, wrapped, .. }, None) => {
                 self.kms.unwrap_key(principal, key, wrapped, &full_context(context, at)?).await?
             }
         };
@@ -130,9 +135,9 @@ impl Keyring {
             return Err(Error::WrongMode);
         }
         let wrap = match choice {
-            SseChoice::Kms { key, context } => {
+            SseChoice::Kms { key, context, bucket_key } => {
                 let (key, wrapped) = self.wrap_kms(principal, key.as_ref(), data_key, context, to).await?;
-                Wrap::Kms { key, context: context.clone(), wrapped }
+                Wrap::Kms { key, context: context.clone(), wrapped, bucket_key: *bucket_key }
             }
             SseChoice::S3 | SseChoice::Customer(_) | SseChoice::None => self.wrap_locally(data_key, choice, to)?,
         };

@@ -152,16 +152,14 @@ fn parse_rules(configuration: dto::ServerSideEncryptionConfiguration) -> Result<
         return Err(Face::malformed_xml());
     };
     let default = rule.apply_server_side_encryption_by_default.ok_or_else(Face::malformed_xml)?;
-    if rule.bucket_key_enabled == Some(true) {
-        return Err(Face::not_implemented("BucketKeyEnabled"));
-    }
+    let bucket_key = rule.bucket_key_enabled == Some(true);
     let key = default.kms_master_key_id;
     match default.sse_algorithm.as_str() {
         ServerSideEncryption::AES256 if key.is_some() => Err(Face::invalid_argument(
             "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
         )),
         ServerSideEncryption::AES256 => Ok(BucketDefault::S3),
-        ServerSideEncryption::AWS_KMS => Ok(BucketDefault::Kms { key: key.filter(|key| !key.is_empty()) }),
+        ServerSideEncryption::AWS_KMS => Ok(BucketDefault::Kms { key: key.filter(|key| !key.is_empty()), bucket_key }),
         ServerSideEncryption::AWS_KMS_DSSE => Err(Face::invalid_argument(
             "aws:kms:dsse promises two independent layers of encryption, which this gateway does not apply. Use \
              aws:kms.",
@@ -181,9 +179,9 @@ fn not_encrypted() -> Face {
 
 /// A bucket's default as its configuration.
 fn rules(default: BucketDefault) -> dto::ServerSideEncryptionConfiguration {
-    let (algorithm, key) = match default {
-        BucketDefault::S3 => (ServerSideEncryption::AES256, None),
-        BucketDefault::Kms { key } => (ServerSideEncryption::AWS_KMS, key),
+    let (algorithm, key, bucket_key) = match default {
+        BucketDefault::S3 => (ServerSideEncryption::AES256, None, false),
+        BucketDefault::Kms { key, bucket_key } => (ServerSideEncryption::AWS_KMS, key, bucket_key),
     };
     dto::ServerSideEncryptionConfiguration {
         rules: vec![dto::ServerSideEncryptionRule {
@@ -191,7 +189,7 @@ fn rules(default: BucketDefault) -> dto::ServerSideEncryptionConfiguration {
                 kms_master_key_id: key,
                 sse_algorithm: ServerSideEncryption::from_static(algorithm),
             }),
-            bucket_key_enabled: Some(false),
+            bucket_key_enabled: Some(bucket_key),
         }],
     }
 }
@@ -217,12 +215,13 @@ mod tests {
     #[test]
     fn exactly_one_consistent_rule_is_taken() {
         assert_eq!(parse(vec![rule("AES256", None, None)]), Ok(BucketDefault::S3));
-        let kms = BucketDefault::Kms { key: Some("alias/a".into()) };
+        let kms = BucketDefault::Kms { key: Some("alias/a".into()), bucket_key: false };
         assert_eq!(parse(vec![rule("aws:kms", Some("alias/a"), Some(false))]), Ok(kms));
         assert_eq!(parse(vec![]), Err("MalformedXML"));
         assert_eq!(parse(vec![rule("AES256", None, None), rule("AES256", None, None)]), Err("MalformedXML"));
         assert_eq!(parse(vec![rule("AES256", Some("k"), None)]), Err("InvalidArgument"));
-        assert_eq!(parse(vec![rule("aws:kms", None, Some(true))]), Err("NotImplemented"));
+        let flagged = BucketDefault::Kms { key: None, bucket_key: true };
+        assert_eq!(parse(vec![rule("aws:kms", None, Some(true))]), Ok(flagged));
         assert_eq!(parse(vec![rule("aws:kms:dsse", None, None)]), Err("InvalidArgument"));
         assert_eq!(parse(vec![rule("ROT13", None, None)]), Err("MalformedXML"));
         let mut empty = rule("AES256", None, None);
@@ -232,9 +231,11 @@ mod tests {
 
     #[test]
     fn a_default_reads_back_as_it_was_given() {
-        for default in
-            [BucketDefault::S3, BucketDefault::Kms { key: None }, BucketDefault::Kms { key: Some("k".into()) }]
-        {
+        for default in [
+            BucketDefault::S3,
+            BucketDefault::Kms { key: None, bucket_key: true },
+            BucketDefault::Kms { key: Some("k".into()), bucket_key: false },
+        ] {
             assert_eq!(parse_rules(rules(default.clone())), Ok(default));
         }
     }

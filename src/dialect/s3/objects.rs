@@ -443,7 +443,11 @@ mod tests {
                 tags: Tags::default(),
                 acl: crate::gateway::CannedAcl::Private,
             },
-            sse: SseStatus::Kms { key: KeyArn("arn:k".into()), context: Some(EncryptionContext::default()) },
+            sse: SseStatus::Kms {
+                key: KeyArn("arn:k".into()),
+                context: Some(EncryptionContext::default()),
+                bucket_key: false,
+            },
             checksums: vec![Checksum {
                 algorithm: ChecksumAlgorithm::Crc32,
                 kind: ChecksumKind::Composite,

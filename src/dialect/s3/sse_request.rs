@@ -23,6 +23,7 @@ const AES256: &str = "AES256";
 const KMS: &str = "aws:kms";
 const KMS_DSSE: &str = "aws:kms:dsse";
 const METHOD: HeaderName = HeaderName::from_static("x-amz-server-side-encryption");
+const BUCKET_KEY: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-bucket-key-enabled");
 const KEY_ID: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-aws-kms-key-id");
 const CONTEXT: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-context");
 const CUSTOMER_ALGORITHM: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-algorithm");
@@ -142,7 +143,7 @@ fn unsupported(name: &str) -> Face {
 }
 
 fn write(headers: &SseHeaders, transport: Transport) -> Result<Option<SseRequest>, Face> {
-    bucket_key(headers.bucket_key.as_deref())?;
+    let bucket_key = bucket_key(headers.bucket_key.as_deref())?;
     if headers.customer.any() {
         if headers.method.is_some() || headers.kms_key_id.is_some() || headers.context.is_some() {
             return Err(Face::invalid_argument(
@@ -156,12 +157,14 @@ fn write(headers: &SseHeaders, transport: Transport) -> Result<Option<SseRequest
         None if headers.kms_key_id.is_some() || headers.context.is_some() => {
             Err(Face::invalid_argument(KMS_NEEDS_METHOD))
         }
+        // It would have to mix with the bucket's default, which a header replaces as a whole.
+        None if bucket_key => Err(Face::not_implemented("A bucket-key flag without an encryption method")),
         None => Ok(None),
         Some(AES256) if headers.kms_key_id.is_some() || headers.context.is_some() => {
             Err(Face::invalid_argument(KMS_NEEDS_METHOD))
         }
         Some(AES256) => Ok(Some(SseRequest::S3)),
-        Some(KMS) => kms(headers, transport).map(Some),
+        Some(KMS) => kms(headers, bucket_key, transport).map(Some),
         Some(KMS_DSSE) => Err(Face::invalid_argument(
             "aws:kms:dsse promises two independent layers of encryption, which this gateway does not apply. Use \
              aws:kms.",
@@ -170,23 +173,24 @@ fn write(headers: &SseHeaders, transport: Transport) -> Result<Option<SseRequest
     }
 }
 
-fn bucket_key(value: Option<&str>) -> Result<(), Face> {
+/// The bucket-key flag. With AES256 or a customer's key it says nothing, as on S3.
+fn bucket_key(value: Option<&str>) -> Result<bool, Face> {
     match value.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("false") => Ok(()),
-        Some("true") => Err(Face::not_implemented("x-amz-server-side-encryption-bucket-key-enabled: true")),
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
         Some(_) => {
             Err(Face::invalid_argument("x-amz-server-side-encryption-bucket-key-enabled must be either true or false"))
         }
     }
 }
 
-fn kms(headers: &SseHeaders, transport: Transport) -> Result<SseRequest, Face> {
+fn kms(headers: &SseHeaders, bucket_key: bool, transport: Transport) -> Result<SseRequest, Face> {
     kms_transport(transport)?;
     if headers.kms_key_id.as_deref().is_some_and(|id| id.trim().is_empty()) {
         return Err(Face::invalid_argument("x-amz-server-side-encryption-aws-kms-key-id must not be empty"));
     }
     let context = headers.context.as_deref().map(context).transpose()?;
-    Ok(SseRequest::Kms { key: headers.kms_key_id.clone().map(KeyRef), context })
+    Ok(SseRequest::Kms { key: headers.kms_key_id.clone().map(KeyRef), context, bucket_key })
 }
 
 fn context(text: &str) -> Result<EncryptionContext, Face> {
@@ -250,8 +254,11 @@ pub(super) fn describe(status: &SseStatus, out: &mut HeaderMap) {
         SseStatus::S3 => {
             out.insert(METHOD, HeaderValue::from_static(AES256));
         }
-        SseStatus::Kms { key, context } => {
+        SseStatus::Kms { key, context, bucket_key } => {
             out.insert(METHOD, HeaderValue::from_static(KMS));
+            if *bucket_key {
+                out.insert(BUCKET_KEY, HeaderValue::from_static("true"));
+            }
             if let Ok(value) = HeaderValue::try_from(key.0.as_str()) {
                 out.insert(KEY_ID, value);
             }
@@ -323,7 +330,7 @@ mod tests {
         let context = BASE64.encode(r#"{"project":"x"}"#);
         let pairs = [("", "aws:kms"), ("-aws-kms-key-id", "alias/a"), ("-context", context.as_str())];
         let input = parse(&named(&pairs), Accepts::Write, SAFE).unwrap();
-        let Some(SseRequest::Kms { key: Some(KeyRef(key)), context: Some(context) }) = input.write else {
+        let Some(SseRequest::Kms { key: Some(KeyRef(key)), context: Some(context), .. }) = input.write else {
             panic!("not SSE-KMS")
         };
         assert_eq!((key.as_str(), context.0["project"].as_str()), ("alias/a", "x"));
@@ -359,10 +366,17 @@ mod tests {
     }
 
     #[test]
-    fn bucket_keys_are_refused_plainly() {
+    fn the_bucket_key_flag_goes_with_kms_and_is_refused_alone() {
         assert!(parse(&named(&[("-bucket-key-enabled", "false")]), Accepts::Write, SAFE).is_ok());
-        let on = refused(&[("", "aws:kms"), ("-bucket-key-enabled", "true")], Accepts::Write);
-        assert_eq!((on.0, on.1), (501, "NotImplemented"));
+        for (text, expected) in [("true", true), ("False", false)] {
+            let input = parse(&named(&[("", "aws:kms"), ("-bucket-key-enabled", text)]), Accepts::Write, SAFE).unwrap();
+            assert!(
+                matches!(input.write, Some(SseRequest::Kms { bucket_key, .. }) if bucket_key == expected),
+                "{text}"
+            );
+        }
+        let alone = refused(&[("-bucket-key-enabled", "true")], Accepts::Write);
+        assert_eq!((alone.0, alone.1), (501, "NotImplemented"));
         assert_eq!(refused(&[("-bucket-key-enabled", "yes")], Accepts::Write).1, "InvalidArgument");
     }
 
@@ -446,7 +460,7 @@ mod tests {
 
         let arn = "arn:aws:kms:r:a:key/k";
         let context = EncryptionContext(BTreeMap::from([("a".to_owned(), "b".to_owned())]));
-        let status = SseStatus::Kms { key: KeyArn(arn.into()), context: Some(context) };
+        let status = SseStatus::Kms { key: KeyArn(arn.into()), context: Some(context), bucket_key: true };
         let mut out = HeaderMap::new();
         describe(&status, &mut out);
         assert_eq!((out[METHOD].to_str().unwrap(), out[KEY_ID].to_str().unwrap()), ("aws:kms", arn));

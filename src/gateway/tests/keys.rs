@@ -19,7 +19,7 @@ async fn the_request_wins_over_the_bucket_and_the_bucket_over_the_gateway() {
     let (object, bucket) = (at("one", "object"), "one".parse().unwrap());
     assert_eq!(house.put(&object, b"x").await.sse, SseStatus::S3);
 
-    let rule = BucketDefault::Kms { key: Some(default.clone()) };
+    let rule = BucketDefault::Kms { key: Some(default.clone()), bucket_key: false };
     house.gateway.put_bucket_encryption(&house.caller, &bucket, rule).await.unwrap();
     assert_eq!(key_of(&house.put(&object, b"x").await.sse), Some(default.as_str()));
     assert_eq!(key_of(&house.put_under(&object, b"x", under(&asked)).await.sse), Some(asked.as_str()));

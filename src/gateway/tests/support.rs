@@ -101,7 +101,7 @@ pub(super) fn customer(byte: u8) -> CustomerKey {
 }
 
 pub(super) fn under(key: &str) -> Option<SseRequest> {
-    Some(SseRequest::Kms { key: Some(KeyRef(key.to_owned())), context: None })
+    Some(SseRequest::Kms { key: Some(KeyRef(key.to_owned())), context: None, bucket_key: false })
 }
 
 pub(super) fn body(bytes: &[u8]) -> PlainBody {

@@ -90,7 +90,7 @@ fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn kms_choice(key: &str, context: &[(&str, &str)]) -> SseChoice {
-    SseChoice::Kms { key: Some(KeyRef(key.into())), context: EncryptionContext(pairs(context)) }
+    SseChoice::Kms { key: Some(KeyRef(key.into())), context: EncryptionContext(pairs(context)), bucket_key: false }
 }
 
 fn customer(byte: u8) -> CustomerKey {
@@ -102,7 +102,7 @@ fn choices() -> [(SseChoice, Option<CustomerKey>); 5] {
     [
         (SseChoice::S3, None),
         (kms_choice("k1", &[("team", "blue"), ("ö", "")]), None),
-        (SseChoice::Kms { key: None, context: EncryptionContext::default() }, None),
+        (SseChoice::Kms { key: None, context: EncryptionContext::default(), bucket_key: true }, None),
         (SseChoice::Customer(customer(9)), Some(customer(9))),
         (SseChoice::None, None),
     ]
@@ -264,8 +264,11 @@ fn responses_name_the_cmk_the_context_or_the_customer_keys_md5() {
     assert_eq!(status(&SseChoice::S3, None), SseStatus::S3);
     let key = KeyArn("arn:aws:kms:local:0:key/k".into());
     let context = Some(EncryptionContext(pairs(&[("a", "b")])));
-    assert_eq!(status(&kms_choice("k", &[("a", "b")]), None), SseStatus::Kms { key: key.clone(), context });
-    assert_eq!(status(&kms_choice("k", &[]), None), SseStatus::Kms { key, context: None });
+    assert_eq!(
+        status(&kms_choice("k", &[("a", "b")]), None),
+        SseStatus::Kms { key: key.clone(), context, bucket_key: false }
+    );
+    assert_eq!(status(&kms_choice("k", &[]), None), SseStatus::Kms { key, context: None, bucket_key: false });
     let own = SseChoice::Customer(customer(9));
     assert_eq!(status(&own, Some(&customer(9))), SseStatus::Customer { md5: Some([9; 16]) });
     assert_eq!(status(&own, None), SseStatus::Customer { md5: None });
@@ -349,7 +352,7 @@ proptest! {
         context in prop::collection::btree_map(".{0,20}", ".{0,40}", 0..6),
     ) {
         let (keys, at) = (keyring(), at("bucket", "key"));
-        let choice = SseChoice::Kms { key: None, context: EncryptionContext(context) };
+        let choice = SseChoice::Kms { key: None, context: EncryptionContext(context), bucket_key: true };
         match run(keys.create(&principal(), &choice, &at)) {
             Err(error) => prop_assert!(matches!(error, Error::TooLarge)),
             Ok((envelope, _)) => {
