@@ -1,7 +1,7 @@
 //! Buckets and their default encryption.
 
 use crate::identity::{Action, Malformed, Policy, Requester, authorize};
-use crate::sse::{BucketDefault, DefaultEncryption};
+use crate::sse::{BucketDefault, BucketEncryption, CustomerKey, DefaultEncryption, SseChoice, SseRequest};
 use crate::store::{self, Bucket, Versioning};
 use crate::types::{ACCOUNT, BucketName, UserId};
 
@@ -79,7 +79,7 @@ impl Gateway {
     /// [`Error::NoSuchBucket`].
     pub async fn defaults_to_cmk(&self, name: &BucketName) -> Result<bool, Error> {
         let bucket = self.store.bucket(name).await?;
-        Ok(matches!(default_encryption(&bucket)?, Some(BucketDefault::Kms { .. })))
+        Ok(encryption_of(&bucket)?.is_some_and(|own| matches!(own.default, BucketDefault::Kms { .. })))
     }
 
     /// The bucket's policy document, as it was set.
@@ -164,7 +164,7 @@ impl Gateway {
         Ok(buckets)
     }
 
-    /// Sets the bucket's default encryption. The key is not looked up: AWS accepts unknown ones too.
+    /// Sets the bucket's encryption as a whole. The key is not looked up: AWS accepts unknown ones too.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
@@ -172,10 +172,10 @@ impl Gateway {
         &self,
         caller: &Requester,
         name: &BucketName,
-        default: BucketDefault,
+        encryption: impl Into<BucketEncryption>,
     ) -> Result<(), Error> {
         self.bucket_for(caller, name, Action::PutEncryptionConfiguration).await?;
-        let value = serde_json::to_vec(&default)
+        let value = serde_json::to_vec(&encryption.into())
             .map_err(|_| Error::Store(store::Error::Corrupt("a bucket default cannot be written".to_owned())))?;
         Ok(self.store.set_bucket_config(name, ENCRYPTION, Some(value)).await?)
     }
@@ -188,10 +188,10 @@ impl Gateway {
         &self,
         caller: &Requester,
         name: &BucketName,
-    ) -> Result<Option<BucketDefault>, Error> {
+    ) -> Result<Option<BucketEncryption>, Error> {
         let bucket = self.bucket_for(caller, name, Action::GetEncryptionConfiguration).await?;
-        Ok(default_encryption(&bucket)?.or(match self.default {
-            DefaultEncryption::S3 => Some(BucketDefault::S3),
+        Ok(encryption_of(&bucket)?.or(match self.default {
+            DefaultEncryption::S3 => Some(BucketDefault::S3.into()),
             DefaultEncryption::None => None,
         }))
     }
@@ -204,11 +204,38 @@ impl Gateway {
         self.bucket_for(caller, name, Action::PutEncryptionConfiguration).await?;
         Ok(self.store.set_bucket_config(name, ENCRYPTION, None).await?)
     }
+
+    /// How a new object of the bucket is to be encrypted.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] when the bucket's owner has blocked what the request asks for.
+    pub(super) fn choose(&self, bucket: &Bucket, request: Option<SseRequest>) -> Result<SseChoice, Error> {
+        let own = encryption_of(bucket)?;
+        let choice = SseChoice::resolve(request, own.as_ref().map(|own| &own.default), self.default);
+        if own.is_some_and(|own| own.customer_blocked) && matches!(choice, SseChoice::Customer(_)) {
+            return Err(customer_blocked());
+        }
+        Ok(choice)
+    }
 }
 
-/// Reads the bucket's default. One that cannot be read is an error, never "no default": that would fall back to
+/// Refuses a part under a client's key where the bucket's owner has blocked such keys since the upload began.
+pub(super) fn check_customer_allowed(bucket: &Bucket, key: Option<&CustomerKey>) -> Result<(), Error> {
+    if key.is_some() && encryption_of(bucket)?.is_some_and(|own| own.customer_blocked) {
+        return Err(customer_blocked());
+    }
+    Ok(())
+}
+
+fn customer_blocked() -> Error {
+    Error::AccessDenied(
+        "the bucket blocks uploads that use server-side encryption with customer-provided keys (SSE-C)".to_owned(),
+    )
+}
+
+/// Reads the bucket's encryption. One that cannot be read is an error, never "none of its own": that would fall back to
 /// another key than the owner chose.
-pub(super) fn default_encryption(bucket: &Bucket) -> Result<Option<BucketDefault>, Error> {
+fn encryption_of(bucket: &Bucket) -> Result<Option<BucketEncryption>, Error> {
     let Some(value) = bucket.configs.get(ENCRYPTION) else { return Ok(None) };
     serde_json::from_slice(value)
         .map(Some)

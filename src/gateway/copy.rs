@@ -8,7 +8,6 @@ use crate::types::{ObjectAt, VersionId};
 
 use super::access::principal_for;
 use super::acl::check_acl;
-use super::bucket::default_encryption;
 use super::get::read_action;
 use super::opened::{Looked, check_customer_key, shown_version};
 use super::put::{ObjectWrite, check_metadata, customer_of, opaque_etag};
@@ -64,7 +63,7 @@ impl Gateway {
         check_metadata(&headers)?;
         let copying = Copying {
             precondition: self.precondition(&request.at, &request.conditions).await?,
-            choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default),
+            choice: self.choose(&bucket, request.sse)?,
             at: request.at,
             headers,
             bucket,

@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
-use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseChoice, SseMode};
+use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseMode};
 use crate::store::{StoredUpload, UploadAt};
 use crate::types::{ObjectAt, PartNumber, UploadId};
 
 use super::access::principal_for;
 use super::acl::check_acl;
-use super::bucket::default_encryption;
+use super::bucket::check_customer_allowed;
 use super::digest::Digester;
 use super::put::{aead_of, check_metadata, check_size, customer_of, etag_of};
 use super::records::{PartDigests, PartRecord, UploadState};
@@ -41,7 +41,7 @@ impl Gateway {
         let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         check_metadata(&request.headers)?;
         check_acl(&bucket, request.headers.acl)?;
-        let choice = SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default);
+        let choice = self.choose(&bucket, request.sse)?;
         let (envelope, _) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &request.at).await?;
         let mut metadata = request.headers.into_metadata(&bucket, caller);
         self.keys.bind(&request.at, &mut metadata, &envelope)?;
@@ -59,7 +59,8 @@ impl Gateway {
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::UploadKeyRequired`], [`Error::UploadKeyMismatch`], the body's errors.
     pub async fn put_part(&self, caller: &Requester, request: PartRequest) -> Result<PartWritten, Error> {
-        self.object_for(caller, &request.at, Action::PutObject).await?;
+        let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
+        check_customer_allowed(&bucket, request.customer_key.as_ref())?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let data_key = self.upload_key(caller, &uploading, request.customer_key.as_ref()).await?;
         let digests = with_upload_checksum(request.digests, &uploading.state)?;
@@ -76,7 +77,8 @@ impl Gateway {
     }
 
     async fn part_from_copy(&self, caller: &Requester, request: PartCopyRequest) -> Result<PartWritten, Error> {
-        self.object_for(caller, &request.at, Action::PutObject).await?;
+        let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
+        check_customer_allowed(&bucket, request.customer_key.as_ref())?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let source = self.open_source(caller, &request.source).await?;
         let size = source.looked.summary.plain_len.0;

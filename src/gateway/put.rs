@@ -12,7 +12,6 @@ use crate::types::{ObjectAt, PartNumber};
 
 use super::access::principal_for;
 use super::acl::{check_acl, fields_of};
-use super::bucket::default_encryption;
 use super::digest::{Computed, Digester};
 use super::opened::shown_version;
 use super::records::digests_of;
@@ -51,7 +50,7 @@ impl Gateway {
         check_acl(&bucket, request.headers.acl)?;
         let precondition = self.precondition(&request.at, &request.conditions).await?;
         let write = ObjectWrite {
-            choice: SseChoice::resolve(request.sse, default_encryption(&bucket)?.as_ref(), self.default),
+            choice: self.choose(&bucket, request.sse)?,
             at: request.at,
             headers: request.headers,
             digests: request.digests,

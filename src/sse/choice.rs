@@ -71,6 +71,21 @@ pub enum BucketDefault {
     },
 }
 
+/// How a bucket's objects are encrypted, as its owner set it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketEncryption {
+    /// What applies to a write that says nothing.
+    pub default: BucketDefault,
+    /// Whether writes under a client's key (SSE-C) are refused. What is stored so already can still be read.
+    pub customer_blocked: bool,
+}
+
+impl From<BucketDefault> for BucketEncryption {
+    fn from(default: BucketDefault) -> Self {
+        Self { default, customer_blocked: false }
+    }
+}
+
 /// What applies where neither request nor bucket says anything: the gateway's `default_encryption`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DefaultEncryption {

@@ -28,7 +28,9 @@ mod tests;
 pub mod format {}
 
 pub use attributes::{Attributes, MAX_ETAG_LEN, ObjectId, ObjectKind};
-pub use choice::{BucketDefault, CustomerKey, DefaultEncryption, SseChoice, SseMode, SseRequest, SseStatus};
+pub use choice::{
+    BucketDefault, BucketEncryption, CustomerKey, DefaultEncryption, SseChoice, SseMode, SseRequest, SseStatus,
+};
 pub use commitment::Commitment;
 pub use digests::{DigestAlgorithm, DigestScope, Digests, PartDigests};
 pub use envelope::{ENVELOPE_BUDGET, Envelope, Wrap};

@@ -277,3 +277,24 @@ def test_sigv2_forms_where_the_operator_allows_them(own_gateway):
     assert post(gateway, "forms", {**fields, "signature": mark[::-1]}).code == "SignatureDoesNotMatch"
     assert post(gateway, "forms", fields).status == 204
     assert s3.get_object(Bucket="forms", Key="k")["Body"].read() == BODY
+
+
+def tag_set(*pairs):
+    tags = "".join(f"<Tag><Key>{key}</Key><Value>{value}</Value></Tag>" for key, value in pairs)
+    return f"<Tagging><TagSet>{tags}</TagSet></Tagging>"
+
+
+def test_a_form_gives_its_object_tags(gateway, s3, bucket):
+    fields = {"tagging": tag_set(("team", "a &amp; b".replace(" &amp; ", "=")), ("größe", "1+1"))}
+    answer = post(gateway, bucket, presigned(s3, bucket, fields=fields, conditions=allowed(fields)))
+    assert answer.status == 204
+    tags = s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "a=b", "größe": "1+1"}
+
+
+@pytest.mark.parametrize("tagging", ["a=b", "<Tagging/>x", "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>",
+                                     tag_set(("aws:a", "b")), tag_set(*[(str(n), "") for n in range(11)])])
+def test_tags_that_are_none_are_refused(gateway, s3, bucket, absent, tagging):
+    fields = {"tagging": tagging}
+    answer = post(gateway, bucket, presigned(s3, bucket, fields=fields, conditions=allowed(fields)))
+    assert answer.status == 400

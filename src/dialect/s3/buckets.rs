@@ -6,10 +6,11 @@ use http::StatusCode;
 use s3s::dto::{self, ServerSideEncryption};
 use s3s::{S3Response, S3Result};
 
-use crate::sse::BucketDefault;
+use crate::sse::{BucketDefault, BucketEncryption};
 use crate::store;
 
 use super::adapter::{Adapter, EXPECTED_OWNER, Serve, bucket, timestamp};
+use super::blocked::CustomerBlocked;
 use super::context::Call;
 use super::error::{Face, failed};
 use super::owner::owner;
@@ -114,9 +115,11 @@ impl Serve<dto::PutBucketEncryptionInput> for Adapter {
 
     async fn on(&self, call: Arc<Call>, input: dto::PutBucketEncryptionInput) -> S3Result<S3Response<Self::Output>> {
         let name = bucket(&input.bucket)?;
-        let default = parse_rules(input.server_side_encryption_configuration)?;
+        let blocked = call.customer_blocked;
+        let default = parse_rules(input.server_side_encryption_configuration, blocked.is_some())?;
         self.check_owner(&call, &name, EXPECTED_OWNER).await?;
-        self.gateway.put_bucket_encryption(call.caller(), &name, default).await.map_err(failed)?;
+        let encryption = BucketEncryption { default, customer_blocked: blocked == Some(true) };
+        self.gateway.put_bucket_encryption(call.caller(), &name, encryption).await.map_err(failed)?;
         Ok(S3Response::new(dto::PutBucketEncryptionOutput {}))
     }
 }
@@ -127,11 +130,15 @@ impl Serve<dto::GetBucketEncryptionInput> for Adapter {
     async fn on(&self, call: Arc<Call>, input: dto::GetBucketEncryptionInput) -> S3Result<S3Response<Self::Output>> {
         let name = bucket(&input.bucket)?;
         self.check_owner(&call, &name, EXPECTED_OWNER).await?;
-        let default = self.gateway.bucket_encryption(call.caller(), &name).await.map_err(failed)?;
-        let default = default.ok_or_else(not_encrypted)?;
-        Ok(S3Response::new(dto::GetBucketEncryptionOutput {
-            server_side_encryption_configuration: Some(rules(default)),
-        }))
+        let encryption = self.gateway.bucket_encryption(call.caller(), &name).await.map_err(failed)?;
+        let encryption = encryption.ok_or_else(not_encrypted)?;
+        let mut response = S3Response::new(dto::GetBucketEncryptionOutput {
+            server_side_encryption_configuration: Some(rules(encryption.default)),
+        });
+        if encryption.customer_blocked {
+            response.extensions.insert(CustomerBlocked);
+        }
+        Ok(response)
     }
 }
 
@@ -146,12 +153,17 @@ impl Serve<dto::DeleteBucketEncryptionInput> for Adapter {
     }
 }
 
-/// A bucket's default from its configuration, which has exactly one rule.
-fn parse_rules(configuration: dto::ServerSideEncryptionConfiguration) -> Result<BucketDefault, Face> {
+/// A bucket's default from its configuration, which has exactly one rule. A rule that says only what it blocks
+/// (`blocks`) leaves S3's own default.
+fn parse_rules(configuration: dto::ServerSideEncryptionConfiguration, blocks: bool) -> Result<BucketDefault, Face> {
     let Ok([rule]) = <[dto::ServerSideEncryptionRule; 1]>::try_from(configuration.rules) else {
         return Err(Face::malformed_xml());
     };
-    let default = rule.apply_server_side_encryption_by_default.ok_or_else(Face::malformed_xml)?;
+    let default = match rule.apply_server_side_encryption_by_default {
+        Some(default) => default,
+        None if blocks => return Ok(BucketDefault::S3),
+        None => return Err(Face::malformed_xml()),
+    };
     let bucket_key = rule.bucket_key_enabled == Some(true);
     let key = default.kms_master_key_id;
     match default.sse_algorithm.as_str() {
@@ -209,7 +221,7 @@ mod tests {
     }
 
     fn parse(rules: Vec<dto::ServerSideEncryptionRule>) -> Result<BucketDefault, &'static str> {
-        parse_rules(dto::ServerSideEncryptionConfiguration { rules }).map_err(|face| face.code)
+        parse_rules(dto::ServerSideEncryptionConfiguration { rules }, false).map_err(|face| face.code)
     }
 
     #[test]
@@ -236,7 +248,7 @@ mod tests {
             BucketDefault::Kms { key: None, bucket_key: true },
             BucketDefault::Kms { key: Some("k".into()), bucket_key: false },
         ] {
-            assert_eq!(parse_rules(rules(default.clone())), Ok(default));
+            assert_eq!(parse_rules(rules(default.clone()), false), Ok(default));
         }
     }
 }

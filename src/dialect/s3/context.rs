@@ -56,6 +56,8 @@ pub(super) struct Call {
     requester: Requester,
     /// The headers as they came, without those of encryption.
     pub(super) headers: HeaderMap,
+    /// What an encryption configuration says of SSE-C, which `s3s` cannot read.
+    pub(super) customer_blocked: Option<bool>,
     sse: Mutex<SseInput>,
     body: Mutex<Option<PlainBody>>,
 }
@@ -65,10 +67,11 @@ impl Call {
         context: RequestContext,
         requester: Requester,
         headers: HeaderMap,
+        customer_blocked: Option<bool>,
         sse: SseInput,
         body: Option<PlainBody>,
     ) -> Self {
-        Self { context, requester, headers, sse: Mutex::new(sse), body: Mutex::new(body) }
+        Self { context, requester, headers, customer_blocked, sse: Mutex::new(sse), body: Mutex::new(body) }
     }
 
     /// The call that a request came with.

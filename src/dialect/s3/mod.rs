@@ -11,6 +11,7 @@
 mod acl;
 mod adapter;
 mod attributes;
+mod blocked;
 mod buckets;
 mod conditions;
 mod context;

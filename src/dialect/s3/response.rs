@@ -5,6 +5,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use quick_xml::escape::escape;
 
+use super::blocked::{self, CustomerBlocked};
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 
@@ -35,7 +37,11 @@ pub(super) fn finish(mut response: Response<s3s::Body>, about: &About) -> Respon
         && let Some(document) = response.body().bytes()
     {
         let failed = !response.status().is_success();
-        let document = if failed { with_ids(&document, about) } else { bare_etag(document) };
+        let document = match response.extensions().get::<CustomerBlocked>() {
+            _ if failed => with_ids(&document, about),
+            Some(CustomerBlocked) => blocked::describe(&document),
+            None => bare_etag(document),
+        };
         *response.body_mut() = s3s::Body::from(well_formed(document));
     }
     let headers = response.headers_mut();

@@ -5,6 +5,9 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use s3s::dto;
+use s3s::xml::{Deserialize as _, Deserializer};
+
 use crate::identity::{AuthError, FormError, FormFields, Transport};
 
 use super::super::EdgeError;
@@ -39,6 +42,9 @@ const AMZ_PREFIXES: [&str; 4] =
 /// `x-amz-…` fields of the signature.
 const AMZ_SIGNATURE: [&str; 4] = ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
 
+/// What a form's `tagging` becomes.
+const TAGGING: HeaderName = HeaderName::from_static("x-amz-tagging");
+
 /// Headers of the POST that go on. Everything else that it says was signed by nobody.
 const KEPT: [HeaderName; 3] = [header::HOST, header::REFERER, header::USER_AGENT];
 
@@ -58,7 +64,9 @@ pub(super) fn into_put(
     let mut headers: HeaderMap =
         KEPT.iter().filter_map(|name| parts.headers.get(name).map(|value| (name.clone(), value.clone()))).collect();
     for (name, value) in fields.iter() {
-        if let Some(name) = header_of(name)? {
+        if name == "tagging" {
+            headers.insert(TAGGING, tagging(value)?);
+        } else if let Some(name) = header_of(name)? {
             // Line breaks and control characters have no place in a header.
             let value = HeaderValue::from_bytes(value.as_bytes());
             let mut value = value.map_err(|_| FormError::FieldNotText(name.as_str().to_owned()))?;
@@ -92,6 +100,24 @@ pub(super) fn into_put(
     Ok((parts, reply))
 }
 
+/// A form's tags, which are an XML document, as the header's query. The tags themselves are judged with the PUT.
+fn tagging(document: &str) -> Result<HeaderValue, EdgeError> {
+    let flaw = || EdgeError::from(FormError::FieldInvalid("tagging"));
+    let mut reader = Deserializer::new(document.as_bytes());
+    let tagging = dto::Tagging::deserialize(&mut reader).map_err(|_| flaw())?;
+    reader.expect_eof().map_err(|_| flaw())?;
+    let pair = |tag: dto::Tag| {
+        let (key, value) = (tag.key?, tag.value?);
+        Some(format!(
+            "{}={}",
+            utf8_percent_encode(&key, NON_ALPHANUMERIC),
+            utf8_percent_encode(&value, NON_ALPHANUMERIC)
+        ))
+    };
+    let pairs: Option<Vec<String>> = tagging.tag_set.into_iter().map(pair).collect();
+    HeaderValue::try_from(pairs.ok_or_else(flaw)?.join("&")).map_err(|_| flaw())
+}
+
 /// The header that a field stands for, if it stands for one.
 fn header_of(name: &str) -> Result<Option<HeaderName>, EdgeError> {
     let unsupported = || EdgeError::FormUnsupported(name.to_owned());
@@ -99,8 +125,6 @@ fn header_of(name: &str) -> Result<Option<HeaderName>, EdgeError> {
     match name {
         // A canned ACL is judged like the header of a PUT: what is not implemented is refused there.
         "acl" => as_header("x-amz-acl"),
-        // An XML document in the form, and no header's value.
-        "tagging" => Err(unsupported()),
         _ if AS_HEADERS.contains(&name) || AMZ_HEADERS.contains(&name) => as_header(name),
         _ if AMZ_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => as_header(name),
         _ if AMZ_SIGNATURE.contains(&name) || !name.starts_with("x-amz-") => Ok(None),
