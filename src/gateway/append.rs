@@ -8,8 +8,12 @@
 //! See <https://www.alibabacloud.com/help/en/oss/developer-reference/appendobject>.
 
 use crate::identity::{Action, Requester};
-use crate::sse::{Attributes, CustomerKey, Digests, Layout, ObjectKind, PartSealer, SealedPart, SseRequest, manifest};
-use crate::store::{self, Bucket, CipherOffset, Commit, Growth, OpenObject, Precondition};
+use crate::kms::DataKey;
+use crate::sse::{
+    Aead, Attributes, CustomerKey, Digests, Layout, ObjectKind, PartSealer, SealedPart, SegmentSize, SseRequest,
+    manifest,
+};
+use crate::store::{self, Bucket, CipherOffset, Commit, Growth, OpenObject, Precondition, StoredObject};
 use crate::types::{ObjectAt, PartNumber};
 
 use super::acl::check_acl;

@@ -125,7 +125,7 @@ proptest! {
 
 #[test]
 fn dropped_repeated_and_appended_pieces_are_found() {
-    CIPHERS.map(|aead| dropped_repeated_and_appended(&three_segments(aead)));
+    CIPHERS.into_iter().for_each(|aead| dropped_repeated_and_appended(&three_segments(aead)));
 }
 
 fn dropped_repeated_and_appended(sample: &Sample) {
@@ -155,7 +155,7 @@ fn dropped_repeated_and_appended(sample: &Sample) {
 
 #[test]
 fn swapped_segments_and_parts_are_found() {
-    CIPHERS.map(swapped_segments_and_parts);
+    CIPHERS.into_iter().for_each(swapped_segments_and_parts);
 }
 
 fn swapped_segments_and_parts(aead: Aead) {
@@ -182,7 +182,7 @@ fn swapped_segments_and_parts(aead: Aead) {
 
 #[test]
 fn an_earlier_attempt_of_a_part_is_found() {
-    CIPHERS.map(|aead| an_earlier_attempt(&three_parts(aead)));
+    CIPHERS.into_iter().for_each(|aead| an_earlier_attempt(&three_parts(aead)));
 }
 
 fn an_earlier_attempt(sample: &Sample) {
