@@ -15,7 +15,7 @@ use crate::types::{ObjectAt, VersionId};
 
 use super::access::principal_for;
 use super::transfer::open_from;
-use super::{CannedAcl, Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut, Tags};
+use super::{Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut, Tags};
 
 /// A stored object whose metadata has been verified: nothing of it was altered, and it belongs to this bucket and key.
 pub(super) struct Looked {
@@ -45,7 +45,7 @@ impl Looked {
             system: metadata.system,
             user: metadata.user,
             tags: Tags::kept(metadata.tags),
-            acl: CannedAcl::default(),
+            acl: None,
         }
     }
 }

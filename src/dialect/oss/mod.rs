@@ -41,4 +41,5 @@ mod words;
 mod xml;
 
 pub use host::Hosts;
+pub(super) use post::is_ours as is_posted_form;
 pub use service::{Connection, OssConfig, OssDialect};

@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::gateway::{DeclaredDigests, PlainBody};
 use crate::identity::Requester;
-use crate::identity::oss::OssResource;
+use crate::identity::OssResource;
 use crate::types::{BucketName, ObjectAt, ObjectKey, PartNumber, UploadId, VersionId};
 
 use super::error::{bad_key, bad_name};
 use super::face::Face;
 use super::query::Query;
-use super::sse::SseInput;
+use super::sse::{SseHeaders, SseInput};
 
 /// The longest name of a new object (OSS: 1,023 bytes; S3 one more, which can be read here).
 const KEY_MAXIMUM: usize = 1023;
@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub(super) secure: bool,
     /// What the encryption headers ask for.
     pub(super) sse: SseInput,
+    /// The encryption headers themselves: a read may have to look twice, and a customer key is used up.
+    pub(super) sse_headers: SseHeaders,
     /// What the address names.
     pub(super) resource: OssResource,
     /// The body of a write.
