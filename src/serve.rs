@@ -162,7 +162,7 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
     };
     let gateway = Arc::new(gateway);
     let oss = OssConfig {
-        hosts: Hosts::new(&config.base_domains, &[], []),
+        hosts: hosts(config),
         region: config.region.clone(),
         idle_timeout: config.body_idle_timeout,
     };
@@ -175,6 +175,12 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     );
     Ok(Rooms { front, store, keystore })
+}
+
+/// The names under which OSS clients reach the gateway.
+fn hosts(config: &Config) -> Hosts {
+    let bound = config.oss_cnames.iter().map(|(domain, bucket)| (domain.clone(), bucket.as_str().to_owned()));
+    Hosts::new(&config.base_domains, &config.oss_domains, bound)
 }
 
 /// Opens keystore and store.
