@@ -22,7 +22,7 @@ const SOURCE_VERSION: HeaderName = HeaderName::from_static("x-oss-copy-source-ve
 
 /// The object that a source names: `/bucket/key[?versionId=…]`, encoded as a path or as a form. Clients disagree on which,
 /// and both write a real plus as `%2B`: a bare one is a space.
-fn read(text: &str) -> Result<(ObjectAt, Option<VersionId>), Face> {
+pub(super) fn read(text: &str) -> Result<(ObjectAt, Option<VersionId>), Face> {
     let invalid = || Face::argument(SOURCE, text, "Copy source must be of the form /bucket/key.");
     let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
     let path = path.strip_prefix('/').or(path.strip_prefix("%2F")).unwrap_or(path);
@@ -161,7 +161,7 @@ mod tests {
             ("//k", "InvalidBucketName"),
             ("/b_t/k", "InvalidBucketName"),
             ("/bkt/%ff", "InvalidObjectName"),
-            ("/bkt/k?versionId=1", "InvalidArgument"),
+            ("/bkt/k?versionId=1", "NoSuchVersion"),
             ("/bkt/k?other=1", "InvalidArgument"),
         ];
         for (text, code) in table {

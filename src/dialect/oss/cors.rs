@@ -10,7 +10,8 @@ use super::response::Reply;
 use super::service::OssDialect;
 use super::xml::{Element, Writer, parse};
 
-fn read(document: &[u8]) -> Result<Vec<CorsRule>, Face> {
+/// The rules of a document.
+pub(super) fn read(document: &[u8]) -> Result<Vec<CorsRule>, Face> {
     let root = parse(document, "CORSConfiguration")?;
     let rule = |rule: &Element| {
         let texts = |name: &'static str| rule.children(name).map(|one| one.text().to_owned()).collect::<Vec<_>>();
@@ -30,7 +31,8 @@ fn read(document: &[u8]) -> Result<Vec<CorsRule>, Face> {
     root.children("CORSRule").map(rule).collect()
 }
 
-fn write(rules: &[CorsRule]) -> bytes::Bytes {
+/// The document of rules.
+pub(super) fn write(rules: &[CorsRule]) -> bytes::Bytes {
     let mut out = Writer::new("CORSConfiguration");
     for rule in rules {
         out.within("CORSRule", |out| {

@@ -47,6 +47,11 @@ fn read(document: &[u8]) -> Result<(bool, Vec<Named>), Face> {
     Ok((root.flag("Quiet")?, objects))
 }
 
+/// How many objects a document names.
+pub(super) fn count(document: &[u8]) -> Result<usize, Face> {
+    read(document).map(|(_, objects)| objects.len())
+}
+
 impl OssDialect {
     pub(super) async fn delete_multiple(&self, call: Call) -> Result<Reply, Face> {
         let name = call.bucket()?;

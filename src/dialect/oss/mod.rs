@@ -19,6 +19,7 @@ mod describe;
 mod encryption;
 mod error;
 mod face;
+pub(crate) mod fuzzing;
 mod headers;
 mod host;
 mod listing;

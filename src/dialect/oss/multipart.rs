@@ -52,7 +52,7 @@ fn copy_range(call: &Call) -> Result<Option<(u64, u64)>, Face> {
 }
 
 /// The parts that a document names, in the client's order.
-fn named_parts(document: &[u8]) -> Result<Vec<NamedPart>, Face> {
+pub(super) fn named_parts(document: &[u8]) -> Result<Vec<NamedPart>, Face> {
     let root = parse(document, "CompleteMultipartUpload")?;
     let part = |part: &Element| {
         let number = part.value("PartNumber").ok_or_else(Face::malformed_xml)?;

@@ -156,7 +156,7 @@ mod tests {
             assert_eq!(check_new_key(bad).unwrap_err().code, "InvalidObjectName", "{bad:.5}");
         }
         assert!(check_new_key(&"k".repeat(1023)).is_ok() && check_new_key("a//../b/").is_ok());
-        assert_eq!(version(Some("1")).unwrap_err().code, "InvalidArgument");
+        assert_eq!(version(Some("1")).unwrap_err().code, "NoSuchVersion");
     }
 
     #[test]

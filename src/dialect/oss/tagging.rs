@@ -25,7 +25,8 @@ pub(super) fn header(headers: &HeaderMap) -> Result<Tags, Face> {
     Tags::new(query_pairs(text), OBJECT_TAGS).map_err(|error| face(&error))
 }
 
-fn read(document: &[u8], maximum: usize) -> Result<Tags, Face> {
+/// The tags of a document.
+pub(super) fn read(document: &[u8], maximum: usize) -> Result<Tags, Face> {
     let root = parse(document, "Tagging")?;
     let set = root.child("TagSet").ok_or_else(Face::malformed_xml)?;
     let pair = |tag: &Element| {

@@ -113,7 +113,7 @@ mod tests {
             (Some("k"), None, key(None)),
             (Some("k"), Some("null"), key(Some(VersionId::null()))),
             (None, Some("null"), Err("InvalidArgument")),
-            (Some("k"), Some("1"), Err("InvalidArgument")),
+            (Some("k"), Some("1"), Err("NoSuchVersion")),
         ];
         for (name, marker, expected) in table {
             assert_eq!(after(name, marker).map_err(|face| face.code), expected, "{name:?} {marker:?}");
