@@ -128,7 +128,9 @@ impl OssDialect {
         describe::version(info.version.as_ref(), &mut out);
         describe::crc64(info.crc64, &mut out);
         describe::set(header::LAST_MODIFIED, &http_date(info.modified), &mut out);
-        out.insert(header::CONTENT_LENGTH, HeaderValue::from(info.size));
+        if call.head {
+            out.insert(header::CONTENT_LENGTH, HeaderValue::from(info.size));
+        }
         Ok(Reply::empty().with(out))
     }
 

@@ -3,6 +3,8 @@
 //!
 //! The credentials stand in the form's fields, so only the fields count: of the POST's own head nothing is the object's.
 
+use std::sync::Mutex;
+
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -209,7 +211,8 @@ impl OssDialect {
             sse: input,
             sse_headers,
             resource: OssResource { bucket: Some(bucket), key: Some(key.to_owned()) },
-            body: Some(incoming.plain(len, None)),
+            head: false,
+            body: Mutex::new(Some(incoming.plain(len, None))),
             document: Bytes::new(),
         };
         let outcome = self.put_posted(call, sse).await;

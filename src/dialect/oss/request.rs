@@ -1,5 +1,7 @@
 //! One request, verified and read as far as it must be before the gateway is called.
 
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use http::HeaderMap;
 
@@ -37,8 +39,10 @@ pub(super) struct Call {
     pub(super) sse_headers: SseHeaders,
     /// What the address names.
     pub(super) resource: OssResource,
-    /// The body of a write.
-    pub(super) body: Option<PlainBody>,
+    /// Whether it asks for headers alone.
+    pub(super) head: bool,
+    /// The body of a write, until it is taken.
+    pub(super) body: Mutex<Option<PlainBody>>,
     /// The document of a request that carries one.
     pub(super) document: Bytes,
 }
@@ -90,7 +94,7 @@ impl Call {
 
     /// Takes the body, which has a length or ends in chunks.
     pub(super) fn take_body(&mut self) -> Result<PlainBody, Face> {
-        self.body.take().ok_or_else(|| {
+        self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| {
             Face::new(
                 http::StatusCode::LENGTH_REQUIRED,
                 "MissingContentLength",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -184,7 +184,8 @@ impl OssDialect {
             sse: input,
             sse_headers: headers,
             resource,
-            body,
+            head: parts.method == http::Method::HEAD,
+            body: Mutex::new(body),
             document,
         };
         let outcome = self.dispatch(operation, call).await;
