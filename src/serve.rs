@@ -161,11 +161,7 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         idle_timeout: config.body_idle_timeout,
     };
     let gateway = Arc::new(gateway);
-    let oss = OssConfig {
-        hosts: hosts(config),
-        region: config.region.clone(),
-        idle_timeout: config.body_idle_timeout,
-    };
+    let oss = OssConfig { hosts: hosts(config), region: config.region.clone(), idle_timeout: config.body_idle_timeout };
     let verifier = OssVerifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone());
     let front = Front::new(
         Edge::new(credentials, Arc::clone(clock), edge),

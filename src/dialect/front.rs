@@ -68,7 +68,8 @@ impl Handler for Front {
         if KmsFront::is_addressed(&parts) {
             return self.kms.answer(&parts, body, secure).await;
         }
-        let came = Connection { peer: connection.peer.ip().to_canonical(), tls, secure, request_id: request_id.clone() };
+        let came =
+            Connection { peer: connection.peer.ip().to_canonical(), tls, secure, request_id: request_id.clone() };
         if self.is_oss(&parts) {
             return match parts.method {
                 http::Method::OPTIONS => self.oss.preflight(&parts, &came).await,
@@ -120,7 +121,8 @@ impl Handler for Front {
 /// Whether a request carries a signature of S3's, or claims to.
 fn is_s3_signed(request: &http::request::Parts) -> bool {
     let scheme = request.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-    let in_url = |name: &str| matches!(name, "AWSAccessKeyId" | "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature");
+    let in_url =
+        |name: &str| matches!(name, "AWSAccessKeyId" | "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature");
     scheme.trim_ascii_start().starts_with(b"AWS")
         || query_pairs(request.uri.query().unwrap_or_default()).any(|(name, _)| in_url(&name))
 }

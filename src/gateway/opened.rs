@@ -41,12 +41,7 @@ impl Looked {
 
     pub(super) fn headers(&self) -> ObjectHeaders {
         let metadata = self.object.metadata.clone();
-        ObjectHeaders {
-            system: metadata.system,
-            user: metadata.user,
-            tags: Tags::kept(metadata.tags),
-            acl: None,
-        }
+        ObjectHeaders { system: metadata.system, user: metadata.user, tags: Tags::kept(metadata.tags), acl: None }
     }
 }
 

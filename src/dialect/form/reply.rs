@@ -6,11 +6,10 @@ use quick_xml::escape::escape;
 
 use crate::identity::FormFields;
 
-
 /// The answer that a form asks for when its file is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormReply {
-    bucket: String,
+    pub(in crate::dialect) bucket: String,
     key: String,
     location: String,
     outcome: Outcome,

@@ -17,9 +17,10 @@ use super::{describe, headers};
 fn position(call: &Call) -> Result<u64, Face> {
     let text = call.query.get("position").unwrap_or_default();
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits).ok_or_else(|| {
-        Face::argument("position", text, "The position must be a number that is not negative.")
-    })
+    text.parse()
+        .ok()
+        .filter(|_| digits)
+        .ok_or_else(|| Face::argument("position", text, "The position must be a number that is not negative."))
 }
 
 impl OssDialect {

@@ -24,24 +24,22 @@ pub(super) fn face(error: &OssAuthError) -> Face {
             Face::invalid_argument("A header that may be given once is given more than once.")
                 .with("ArgumentName", name)
         }
-        OssAuthError::Expired { until, now } => Face::denied("Request has expired.")
-            .with("Expires", shown(*until))
-            .with("ServerTime", shown(*now)),
+        OssAuthError::Expired { until, now } => {
+            Face::denied("Request has expired.").with("Expires", shown(*until)).with("ServerTime", shown(*now))
+        }
         OssAuthError::HeadersNotSigned(names) => {
             Face::denied("There were headers present in the request which were not signed.")
                 .with("HeadersNotSigned", names.join(", "))
         }
-        OssAuthError::HostInvalid => {
-            Face::bad("InvalidRequest", "The request must name one host, in the Host header.")
-        }
+        OssAuthError::HostInvalid => Face::bad("InvalidRequest", "The request must name one host, in the Host header."),
         OssAuthError::Malformed { place, flaw } => malformed(*place, flaw),
         OssAuthError::MoreThanOneMechanism => Face::invalid_argument(
             "Only one auth mechanism allowed: either the query string or the Authorization header.",
         )
         .with("ArgumentName", "Authorization"),
-        OssAuthError::NotYetValid { from, now } => Face::denied("Request is not yet valid.")
-            .with("ValidFrom", shown(*from))
-            .with("ServerTime", shown(*now)),
+        OssAuthError::NotYetValid { from, now } => {
+            Face::denied("Request is not yet valid.").with("ValidFrom", shown(*from)).with("ServerTime", shown(*now))
+        }
         OssAuthError::ParameterMissing(_) => {
             Face::denied("Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters.")
         }
@@ -56,10 +54,8 @@ pub(super) fn face(error: &OssAuthError) -> Face {
             "The AccessKeyId and the security token you provided do not match.",
         )
         .with("OSSAccessKeyId", key),
-        OssAuthError::SecurityTokenTwice => {
-            Face::invalid_argument("The security token is given more than once.")
-                .with("ArgumentName", "x-oss-security-token")
-        }
+        OssAuthError::SecurityTokenTwice => Face::invalid_argument("The security token is given more than once.")
+            .with("ArgumentName", "x-oss-security-token"),
         OssAuthError::SignatureMismatch(mismatch) => {
             let text = String::from_utf8_lossy(&mismatch.string_to_sign).into_owned();
             let face = forbidden(
@@ -73,9 +69,7 @@ pub(super) fn face(error: &OssAuthError) -> Face {
             .with_whole("StringToSignBytes", spaced(&mismatch.string_to_sign));
             match &mismatch.canonical_request {
                 None => face,
-                Some(request) => {
-                    face.with_whole("CanonicalRequest", String::from_utf8_lossy(request).into_owned())
-                }
+                Some(request) => face.with_whole("CanonicalRequest", String::from_utf8_lossy(request).into_owned()),
             }
         }
         OssAuthError::TimeTooSkewed { request, now } => forbidden(

@@ -6,12 +6,12 @@ use crate::sse::BucketDefault;
 use crate::store::{Bucket, Versioning};
 use crate::types::{BucketName, UserId};
 
+use super::acl::reaching;
 use super::error::{bad_name, face};
 use super::face::Face;
 use super::request::Call;
 use super::response::Reply;
 use super::service::OssDialect;
-use super::acl::reaching;
 use super::xml::{Writer, parse, time};
 use super::{acl, refuse, sse};
 

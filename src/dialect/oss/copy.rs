@@ -33,7 +33,11 @@ pub(super) fn read(text: &str) -> Result<(ObjectAt, Option<VersionId>), Face> {
     // The slash between bucket and key may come encoded, too.
     let (name, rest) = match (path.split_once('/'), path.split_once("%2F").or(path.split_once("%2f"))) {
         (Some((plain, rest)), Some((encoded, again))) => {
-            if encoded.len() < plain.len() { (encoded, again) } else { (plain, rest) }
+            if encoded.len() < plain.len() {
+                (encoded, again)
+            } else {
+                (plain, rest)
+            }
         }
         (Some(parts), None) | (None, Some(parts)) => parts,
         (None, None) => return Err(invalid()),

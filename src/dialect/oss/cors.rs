@@ -94,6 +94,9 @@ mod tests {
         let bare = CorsRule { origins: list(&["*"]), methods: list(&["GET"]), ..CorsRule::default() };
         let rules = vec![full, bare];
         assert_eq!(read(&write(&rules)).unwrap(), rules);
-        assert!(read(b"<CORSConfiguration><CORSRule><MaxAgeSeconds>x</MaxAgeSeconds></CORSRule></CORSConfiguration>").is_err());
+        assert!(
+            read(b"<CORSConfiguration><CORSRule><MaxAgeSeconds>x</MaxAgeSeconds></CORSRule></CORSConfiguration>")
+                .is_err()
+        );
     }
 }

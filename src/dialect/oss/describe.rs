@@ -202,7 +202,10 @@ mod tests {
         let ask = |text: &str, out: &mut HeaderMap| overrides(&Query::of(&format!("/?{text}").parse().unwrap()), out);
         let mut out = object(&info());
         ask("response-content-type=text/html&response-expires=now", &mut out).unwrap();
-        assert_eq!((&out[header::CONTENT_TYPE], &out[header::EXPIRES]), (&HeaderValue::from_static("text/html"), &HeaderValue::from_static("now")));
+        assert_eq!(
+            (&out[header::CONTENT_TYPE], &out[header::EXPIRES]),
+            (&HeaderValue::from_static("text/html"), &HeaderValue::from_static("now"))
+        );
         let refused = ask("response-cache-control=a%0d%0aSet-Cookie:b", &mut out).unwrap_err();
         assert_eq!(refused.code, "InvalidArgument");
         assert!(!out.contains_key(header::CACHE_CONTROL));

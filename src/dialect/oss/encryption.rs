@@ -79,11 +79,8 @@ impl OssDialect {
         let name = call.bucket()?;
         let rule = self.gateway.bucket_encryption_rule(&call.requester, &name).await.map_err(|error| face(&error))?;
         let rule = rule.ok_or_else(|| {
-            Face::missing(
-                "NoSuchServerSideEncryptionRule",
-                "The server side encryption configuration was not found.",
-            )
-            .with("BucketName", &name)
+            Face::missing("NoSuchServerSideEncryptionRule", "The server side encryption configuration was not found.")
+                .with("BucketName", &name)
         })?;
         Ok(Reply::xml(write(&rule.default)))
     }

@@ -51,9 +51,10 @@ pub(super) fn face(error: &Error) -> Face {
         ),
         Error::NoSuchVersion => Face::missing("NoSuchVersion", "The specified version does not exist."),
         Error::DeleteMarker { version, named } => delete_marker(version, *named),
-        Error::CopyOfMarker => {
-            Face::bad("InvalidArgument", "The source of a copy request may not be a delete marker named by its version.")
-        }
+        Error::CopyOfMarker => Face::bad(
+            "InvalidArgument",
+            "The source of a copy request may not be a delete marker named by its version.",
+        ),
         Error::InvalidPart(number) => Face::bad(
             "InvalidPart",
             "One or more of the specified parts could not be found or the specified entity tag might not have matched \
@@ -89,9 +90,7 @@ pub(super) fn face(error: &Error) -> Face {
             "The public access block configuration does not exist.",
         ),
         Error::InvalidCors(why) => Face::bad("InvalidArgument", why.clone()),
-        Error::NoSuchCors => {
-            Face::missing("NoSuchCORSConfiguration", "The CORS Configuration does not exist.")
-        }
+        Error::NoSuchCors => Face::missing("NoSuchCORSConfiguration", "The CORS Configuration does not exist."),
         Error::NoSuchTagSet => Face::missing("NoSuchTagSet", "The TagSet does not exist."),
         Error::NoSuchObjectPart { number } => Face::new(
             S::RANGE_NOT_SATISFIABLE,
@@ -136,9 +135,7 @@ pub(super) fn face(error: &Error) -> Face {
         Error::SymlinkTargetMissing => {
             Face::missing("SymlinkTargetNotExist", "The symlink target object does not exist.")
         }
-        Error::SymlinkToSymlink => {
-            Face::bad("InvalidTargetType", "The symbolic link's target object type is invalid.")
-        }
+        Error::SymlinkToSymlink => Face::bad("InvalidTargetType", "The symbolic link's target object type is invalid."),
         Error::NotSymlink => Face::bad("NotSymlink", "The object is not a symbolic link."),
         Error::Store(error) => store_face(error),
         Error::Random(_) => Face::internal(),
@@ -210,11 +207,10 @@ pub(super) fn body_face(error: &BodyError) -> Face {
             "MalformedPOSTRequest",
             format!("The body of your POST request is not well-formed multipart/form-data: {why}."),
         ),
-        BodyError::FormTooLong => Face::bad(
-            "FieldItemTooLong",
-            "Your post policy form fields, and what surrounds the file, are too long.",
-        )
-        .with("MaxSizeAllowed", crate::dialect::form::MAX_FIELDS),
+        BodyError::FormTooLong => {
+            Face::bad("FieldItemTooLong", "Your post policy form fields, and what surrounds the file, are too long.")
+                .with("MaxSizeAllowed", crate::dialect::form::MAX_FIELDS)
+        }
         BodyError::FileTooLarge { proposed, maximum } => {
             Face::bad("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
                 .with("ProposedSize", proposed)
@@ -282,9 +278,9 @@ fn integrity_face(error: &sse::Error) -> Face {
         sse::Error::CustomerKeyNotApplicable => customer_key_not_applicable(),
         sse::Error::CustomerKeyWrong => face(&Error::CustomerKeyWrong),
         sse::Error::Kms(error) => kms_face(error),
-        sse::Error::ContextReserved(name) => Face::invalid_argument(format!(
-            "The encryption context may not set {name}, which the service sets itself."
-        )),
+        sse::Error::ContextReserved(name) => {
+            Face::invalid_argument(format!("The encryption context may not set {name}, which the service sets itself."))
+        }
         sse::Error::TooLarge => {
             Face::invalid_argument("The encryption context and metadata exceed the maximum allowed metadata size.")
         }
@@ -330,11 +326,9 @@ pub(super) fn bad_name(error: &ParseError, text: &str) -> Face {
             Face::bad("InvalidBucketName", "The specified bucket is not valid.").with("BucketName", text)
         }
         ParseError::KeyEmpty | ParseError::KeyTooLong => bad_key(text),
-        ParseError::PartNumber => Face::argument(
-            "partNumber",
-            text,
-            "Part number must be an integer between 1 and 10000, inclusive.",
-        ),
+        ParseError::PartNumber => {
+            Face::argument("partNumber", text, "Part number must be an integer between 1 and 10000, inclusive.")
+        }
         ParseError::UploadId => face(&Error::NoSuchUpload),
         // One that we never made is of no version.
         ParseError::VersionId => face(&Error::NoSuchVersion),

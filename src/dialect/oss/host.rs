@@ -186,7 +186,9 @@ mod tests {
 
     #[test]
     fn some_hosts_are_of_oss_by_themselves() {
-        for host in ["bkt.oss-cn-hangzhou.aliyuncs.com", ".oss-x.aliyuncs.com:80", "oss.test", "b.oss.test", "img.example.com"] {
+        for host in
+            ["bkt.oss-cn-hangzhou.aliyuncs.com", ".oss-x.aliyuncs.com:80", "oss.test", "b.oss.test", "img.example.com"]
+        {
             assert!(hosts().is_oss(host), "{host}");
         }
         for host in ["127.0.0.1", "both.test", "b.both.test", "example.com", "kms.aliyuncs.com", "aliyuncs.com"] {

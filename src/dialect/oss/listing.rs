@@ -103,7 +103,7 @@ impl OssDialect {
         }
     }
 
-    async fn page(&self, call: &Call, asked: &Rows<'_>, after: Option<String>) -> Result<Listing, Face> {
+    async fn rows_of(&self, call: &Call, asked: &Rows<'_>, after: Option<String>) -> Result<Listing, Face> {
         let query = ListQuery {
             prefix: asked.prefix.to_owned(),
             delimiter: asked.delimiter.map(str::to_owned),
@@ -117,7 +117,7 @@ impl OssDialect {
     async fn list_v1(&self, call: &Call) -> Result<Reply, Face> {
         let asked = Rows::of(&call.query, "max-keys", PAGE)?;
         let marker = call.query.get("marker");
-        let listing = self.page(call, &asked, marker.map(str::to_owned)).await?;
+        let listing = self.rows_of(call, &asked, marker.map(str::to_owned)).await?;
         let mut out = Writer::new("ListBucketResult");
         out.text("Name", call.resource.bucket.as_deref().unwrap_or_default());
         out.text("Marker", &asked.encoding.write(marker.unwrap_or_default()));
@@ -137,7 +137,7 @@ impl OssDialect {
                 Face::argument("continuation-token", text, "The continuation token provided is incorrect.")
             })?),
         };
-        let listing = self.page(call, &asked, after).await?;
+        let listing = self.rows_of(call, &asked, after).await?;
         let with_owner = call.query.get("fetch-owner").is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let mut out = Writer::new("ListBucketResult");
         out.text("Name", call.resource.bucket.as_deref().unwrap_or_default());

@@ -5,8 +5,8 @@ use http::HeaderMap;
 
 use crate::dialect::conditions::parse_range;
 use crate::gateway::{
-    CompleteRequest, CompletedParts, CreateUploadRequest, ListPartsRequest, ListedUploadEntry, NamedPart,
-    OSS_MIN_PART, PartCopyRequest, PartRequest, PartWritten, RangeSpec, UploadListing,
+    CompleteRequest, CompletedParts, CreateUploadRequest, ListPartsRequest, ListedUploadEntry, NamedPart, OSS_MIN_PART,
+    PartCopyRequest, PartRequest, PartWritten, RangeSpec, UploadListing,
 };
 use crate::store::UploadQuery;
 use crate::types::{PartNumber, UploadId};
@@ -72,7 +72,9 @@ fn completed_parts(call: &Call) -> Result<CompletedParts, Face> {
     match call.header("x-oss-complete-all").map(str::to_ascii_lowercase).as_deref() {
         None => named_parts(&call.document).map(CompletedParts::Named),
         Some("yes") if call.document.trim_ascii().is_empty() => Ok(CompletedParts::All),
-        Some("yes") => Err(Face::argument("x-oss-complete-all", "yes", "The body must be empty beside x-oss-complete-all.")),
+        Some("yes") => {
+            Err(Face::argument("x-oss-complete-all", "yes", "The body must be empty beside x-oss-complete-all."))
+        }
         Some(other) => Err(Face::argument("x-oss-complete-all", other, "The value must be yes.")),
     }
 }
@@ -184,7 +186,15 @@ impl OssDialect {
         let written = written.map_err(|error| write_face(&error, forbidden))?;
         let mut out = Writer::new("CompleteMultipartUploadResult");
         echo_encoding(&mut out, encoding);
-        out.text("Location", &format!("http://{}.{}/{}", at.bucket, self.config.hosts.endpoint(&call.host), encoding.write(at.key.as_str())));
+        out.text(
+            "Location",
+            &format!(
+                "http://{}.{}/{}",
+                at.bucket,
+                self.config.hosts.endpoint(&call.host),
+                encoding.write(at.key.as_str())
+            ),
+        );
         out.text("Bucket", at.bucket.as_str());
         out.text("Key", &encoding.write(at.key.as_str()));
         out.text("ETag", &quoted(&written.etag));
@@ -279,9 +289,8 @@ mod tests {
 
     #[test]
     fn parts_come_with_quoted_escaped_or_bare_etags_in_any_case() {
-        let part = |number: &str, etag: &str| {
-            format!("<Part><ETag>{etag}</ETag><PartNumber>{number}</PartNumber></Part>")
-        };
+        let part =
+            |number: &str, etag: &str| format!("<Part><ETag>{etag}</ETag><PartNumber>{number}</PartNumber></Part>");
         let all = part("2", "\"AB\"") + &part("1", "&#34;cd&#34;") + &part("3", "Ef");
         // The order is the client's: the gateway judges it.
         assert_eq!(named(&all).unwrap(), [(2, "ab".into()), (1, "cd".into()), (3, "ef".into())]);

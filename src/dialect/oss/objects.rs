@@ -136,8 +136,7 @@ impl OssDialect {
 
     pub(super) async fn delete_object(&self, call: Call) -> Result<Reply, Face> {
         let (at, version) = (call.object()?, call.version()?);
-        let deleted =
-            self.gateway.delete_object(&call.requester, &at, version.clone(), &Conditions::default()).await;
+        let deleted = self.gateway.delete_object(&call.requester, &at, version.clone(), &Conditions::default()).await;
         let (version, marker) = outcome_of(deleted.map_err(|error| face(&error))?, version);
         let mut out = HeaderMap::new();
         describe::version(version.as_ref(), &mut out);

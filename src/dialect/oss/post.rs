@@ -92,10 +92,9 @@ fn read_face(error: &ReadError) -> Face {
     match error {
         ReadError::Body(error) => body_face(error),
         ReadError::Field(error) => auth::field_face(error),
-        ReadError::FileMissing => Face::bad(
-            "IncorrectNumberOfFilesInPOSTRequest",
-            "POST requires exactly one file upload per request.",
-        ),
+        ReadError::FileMissing => {
+            Face::bad("IncorrectNumberOfFilesInPOSTRequest", "POST requires exactly one file upload per request.")
+        }
     }
 }
 

@@ -17,6 +17,7 @@ impl Query {
     }
 
     /// Whether the parameter is there, with or without a value.
+    #[cfg(test)]
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }

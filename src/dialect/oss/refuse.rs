@@ -54,7 +54,9 @@ fn implied(name: &str) -> Face {
 pub(super) fn storage_class(class: &str) -> Result<(), Face> {
     match class {
         "Standard" => Ok(()),
-        class if OTHER_CLASSES.contains(&class) => Err(Face::not_implemented(format_args!("The storage class {class}"))),
+        class if OTHER_CLASSES.contains(&class) => {
+            Err(Face::not_implemented(format_args!("The storage class {class}")))
+        }
         class => Err(Face::argument("x-oss-storage-class", class, "The storage class you specified is not valid.")),
     }
 }

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::gateway::{DeclaredDigests, PlainBody};
-use crate::identity::Requester;
 use crate::identity::OssResource;
+use crate::identity::Requester;
 use crate::types::{BucketName, ObjectAt, ObjectKey, PartNumber, UploadId, VersionId};
 
 use super::error::{bad_key, bad_name};

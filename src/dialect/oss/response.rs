@@ -184,7 +184,10 @@ mod tests {
         assert!(body(response).await.is_empty());
 
         let response = finish(Err(face()), &about(Method::GET));
-        assert_eq!((response.status().as_u16(), response.headers()[header::CONTENT_TYPE].as_bytes()), (404, &b"application/xml"[..]));
+        assert_eq!(
+            (response.status().as_u16(), response.headers()[header::CONTENT_TYPE].as_bytes()),
+            (404, &b"application/xml"[..])
+        );
         assert!(!response.headers().contains_key(ERROR));
         assert_eq!(body(response).await, document);
     }
@@ -193,7 +196,10 @@ mod tests {
     async fn a_304_has_its_validators_and_no_body() {
         let face = Face::new(StatusCode::NOT_MODIFIED, "NotModified", "x").header(header::ETAG, "\"E\"");
         let response = finish(Err(face), &about(Method::GET));
-        assert_eq!((response.status().as_u16(), &response.headers()[header::ETAG]), (304, &HeaderValue::from_static("\"E\"")));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[header::ETAG]),
+            (304, &HeaderValue::from_static("\"E\""))
+        );
         assert!(!response.headers().contains_key(header::CONTENT_TYPE));
         assert!(body(response).await.is_empty());
     }

@@ -362,7 +362,10 @@ fn refusal(method: &Method, target: Target, named: &[&str]) -> Face {
         .with("ResourceType", resource);
     };
     if *method == Method::POST && named.contains(&"restore") {
-        return Face::bad("OperationNotSupported", "The operation is not supported for this resource: it is not archived.");
+        return Face::bad(
+            "OperationNotSupported",
+            "The operation is not supported for this resource: it is not archived.",
+        );
     }
     let unset = NEVER_SET.iter().find(|(known, _, _)| known == name);
     match unset.filter(|_| *method == Method::GET && target == Target::Bucket) {

@@ -16,8 +16,8 @@ use crate::dialect::body::{BodyFailure, BoxError, Decoding, EdgeBody};
 use crate::dialect::cors::{self, Page};
 use crate::dialect::incoming::{End, Incoming, NotWhole};
 use crate::gateway::{Error, Gateway, MAX_SINGLE_UPLOAD};
-use crate::identity::{OssResource, OssVerifier};
 use crate::identity::{Caller, Requester};
+use crate::identity::{OssResource, OssVerifier};
 use crate::listener::ResponseBody;
 
 use super::error::{body_face, face};

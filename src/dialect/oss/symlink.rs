@@ -20,8 +20,9 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 /// The key that a link is to lead to: URL-encoded, in the same bucket.
 fn target(call: &Call) -> Result<ObjectKey, Face> {
     let Some(value) = call.headers.get(SYMLINK_TARGET) else {
-        return Err(Face::bad("MissingArgument", "Missing Some Required Arguments.")
-            .with("ArgumentName", SYMLINK_TARGET));
+        return Err(
+            Face::bad("MissingArgument", "Missing Some Required Arguments.").with("ArgumentName", SYMLINK_TARGET)
+        );
     };
     let spaced: Vec<u8> = value.as_bytes().iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
     let text = String::from_utf8(percent_decode(&spaced).collect())

@@ -37,9 +37,9 @@ mod tagging;
 mod versions;
 mod words;
 
+pub use crate::dialect::host::BaseDomains;
 pub use context::RequestContext;
 pub use error::{Face, face};
-pub use crate::dialect::host::BaseDomains;
 pub use route::Operation;
 pub use service::{ResponseBody, S3Dialect};
 pub use sse_headers::SseHeaders;

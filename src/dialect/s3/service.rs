@@ -21,7 +21,6 @@ use super::context::{Call, RequestContext};
 use super::cors;
 use super::digests;
 use super::error::{Face, body_face, face};
-use crate::dialect::host::BaseDomains;
 use super::numbers;
 use super::refuse;
 use super::response::{About, finish};
@@ -29,6 +28,7 @@ use super::route::{BodyKind, Operation, target};
 use super::sse_headers::SseHeaders;
 use super::sse_request;
 use super::words::conditions_of;
+use crate::dialect::host::BaseDomains;
 
 /// The largest XML document taken: 10,000 parts with checksums fit.
 const XML_MAXIMUM: usize = 4 << 20;

@@ -33,7 +33,8 @@ impl SseHeaders {
     /// Takes every header under the encryption prefixes out of `headers`. What cannot be read is remembered, so that the
     /// request is refused rather than served with an ignored encryption header.
     pub(crate) fn take(headers: &mut HeaderMap) -> Self {
-        let is_ours = |name: &&HeaderName| [TARGET, DATA, SOURCE].iter().any(|prefix| name.as_str().starts_with(prefix));
+        let is_ours =
+            |name: &&HeaderName| [TARGET, DATA, SOURCE].iter().any(|prefix| name.as_str().starts_with(prefix));
         let names: Vec<HeaderName> = headers.keys().filter(is_ours).cloned().collect();
         let mut taken = Self::default();
         for name in names {

@@ -54,7 +54,8 @@ fn what_belongs_to_kms_is_refused_without_it() {
 
 #[test]
 fn a_context_is_plain_json_and_needs_a_key() {
-    let ask = |text: &'static str| parse(&take(&[("", "KMS"), ("-key-id", ID), ("-context", text)]), Accepts::Write, true);
+    let ask =
+        |text: &'static str| parse(&take(&[("", "KMS"), ("-key-id", ID), ("-context", text)]), Accepts::Write, true);
     let Some(SseRequest::Kms { context: Some(context), .. }) = ask(r#"{"a":"b"}"#).unwrap().write else {
         panic!("no context");
     };
@@ -102,7 +103,8 @@ fn a_customer_key_is_taken_whole_or_not_at_all() {
     assert!(parse(&take(&whole), Accepts::Read, true).unwrap().customer.is_some());
     assert_eq!(parse(&take(&whole), Accepts::Read, false).unwrap_err().code, "InvalidRequest");
     for cut in 0..3 {
-        let pairs: Vec<_> = whole.iter().copied().enumerate().filter(|(at, _)| *at != cut).map(|(_, pair)| pair).collect();
+        let pairs: Vec<_> =
+            whole.iter().copied().enumerate().filter(|(at, _)| *at != cut).map(|(_, pair)| pair).collect();
         assert_eq!(refused(&pairs, Accepts::Write), "InvalidArgument", "{cut}");
     }
     assert_eq!(refused(&[whole[0], whole[1], whole[2], ("", "AES256")], Accepts::Write), "InvalidArgument");

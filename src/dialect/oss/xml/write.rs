@@ -125,7 +125,8 @@ mod tests {
             let mut out = Writer::new("R");
             out.text("K", &text);
             let document = out.finish();
-            prop_assert_eq!(parse(&document, "R").unwrap().child("K").unwrap().raw(), text);
+            let root = parse(&document, "R").unwrap();
+            prop_assert_eq!(root.child("K").unwrap().raw(), text);
         }
     }
 }

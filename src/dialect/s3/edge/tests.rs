@@ -317,7 +317,7 @@ fn each_refusal_has_s3s_face() {
     use crate::identity::{Flaw, Place};
     let malformed = |place, flaw| EdgeError::Auth(AuthError::Malformed { place, flaw });
     let region = || Flaw::Region { given: "x".to_owned(), expected: "us-east-1".to_owned() };
-    let faces: [(EdgeError, u16, &str); 19] = [
+    let faces: [(EdgeError, u16, &str); 21] = [
         (AuthError::AccessKeyUnknown(AccessKeyId::new("a")).into(), 403, "InvalidAccessKeyId"),
         (AuthError::SignatureMismatch(AccessKeyId::new("a")).into(), 403, "SignatureDoesNotMatch"),
         (AuthError::TimeTooSkewed { request: 0, now: 1 }.into(), 403, "RequestTimeTooSkewed"),

@@ -15,9 +15,9 @@ use http::request::Parts;
 use http::{Method, header};
 use http_body::Body;
 
+use crate::dialect::form::{self, FormFile, MAX_FIELDS, Posted};
 #[cfg(test)]
 use crate::dialect::form::{Event, FormFlaw, FormParser};
-use crate::dialect::form::{self, FormFile, MAX_FIELDS, Posted};
 use crate::dialect::s3::route::{Target, target};
 use crate::gateway::BodyError;
 use crate::identity::{Transport, percent_decode};

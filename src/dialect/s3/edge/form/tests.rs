@@ -3,6 +3,7 @@ use crate::dialect::s3::edge::EdgeConfig;
 use crate::identity::testing::*;
 use crate::identity::{Caller, SigV2};
 use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
 use http_body_util::Full;
 use proptest::prelude::*;
 
