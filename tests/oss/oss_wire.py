@@ -16,7 +16,7 @@ VARIANTS = ["V1 header", "V4 header", "V1 URL", "V4 URL"]
 # What V1 signs of a query, as far as these tests send it.
 SIGNED = {
     "acl", "append", "bucketInfo", "cors", "delete", "encryption", "location", "objectMeta", "partNumber", "policy", "position",
-    "response-cache-control", "response-content-type", "restore", "security-token", "stat", "symlink", "tagging", "uploadId", "uploads", "versionId",
+    "restore", "security-token", "stat", "symlink", "tagging", "uploadId", "uploads", "versionId",
     "versioning", "versions",
 }
 
@@ -50,7 +50,7 @@ class Signer:
 
     def v1(self, request, date):
         headers = sorted((name.lower(), value.strip()) for name, value in request.headers if name.lower().startswith("x-oss-"))
-        query = sorted((name, unquote(value or "")) for name, value in request.query if name in SIGNED or name.startswith("x-oss-"))
+        query = sorted((name, unquote(value or "")) for name, value in request.query if name in SIGNED or name.startswith(("x-oss-", "response-")))
         resource = unquote(request.path)
         if query:
             resource += "?" + "&".join(f"{name}={value}" if value else name for name, value in query)
