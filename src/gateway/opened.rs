@@ -30,6 +30,15 @@ impl Looked {
         self.envelope.etag.as_ref().unwrap_or(&self.summary.etag).clone()
     }
 
+    /// The MD5 of the plaintext, where the ETag is it.
+    fn md5(&self) -> Option<[u8; 16]> {
+        if self.summary.kind != ObjectKind::Normal || !self.envelope.mode().shows_digests() {
+            return None;
+        }
+        let mut md5 = [0; 16];
+        hex::decode_to_slice(self.etag(), &mut md5).ok().map(|()| md5)
+    }
+
     pub(super) fn headers(&self) -> ObjectHeaders {
         let metadata = self.object.metadata.clone();
         ObjectHeaders {
@@ -97,6 +106,10 @@ impl Gateway {
             sse: looked.envelope.status(customer).without_context(),
             checksums: Vec::new(),
             range: None,
+            md5: looked.md5(),
+            crc64: looked.summary.crc64,
+            kind: looked.summary.kind,
+            symlink: looked.link_target()?,
             parts: (looked.summary.kind == ObjectKind::Multipart).then_some(looked.summary.parts),
         })
     }

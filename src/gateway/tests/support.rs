@@ -12,7 +12,7 @@ use super::hostile::Hostile;
 use crate::identity::{Authenticated, Caller, Requester};
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, NewKey, RootKey};
 use crate::kms::{self, DataKey, EncryptionContext, GeneratedKey, KeyArn, KeyRef, KeyService, ServiceKey, WrappedKey};
-use crate::sse::{CustomerKey, SseRequest};
+use crate::sse::{CustomerKey, DataCipher, SseRequest};
 use crate::store::ListQuery;
 use crate::store::local::LocalStore;
 use crate::types::{ObjectAt, PartNumber, SystemClock, UploadId};
@@ -101,7 +101,12 @@ pub(super) fn customer(byte: u8) -> CustomerKey {
 }
 
 pub(super) fn under(key: &str) -> Option<SseRequest> {
-    Some(SseRequest::Kms { key: Some(KeyRef(key.to_owned())), context: None, bucket_key: false })
+    Some(SseRequest::Kms {
+        key: Some(KeyRef(key.to_owned())),
+        context: None,
+        bucket_key: false,
+        cipher: DataCipher::Aes256,
+    })
 }
 
 pub(super) fn body(bytes: &[u8]) -> PlainBody {
@@ -134,6 +139,7 @@ pub(super) fn get(at: &ObjectAt) -> GetRequest {
         conditions: Conditions::default(),
         customer_key: None,
         checksum_mode: false,
+        follow_symlink: true,
     }
 }
 
@@ -200,7 +206,13 @@ impl House {
 
     /// Starts an upload.
     pub(super) async fn upload(&self, at: &ObjectAt, sse: Option<SseRequest>) -> UploadId {
-        let request = CreateUploadRequest { at: at.clone(), headers: ObjectHeaders::default(), sse, checksum: None };
+        let request = CreateUploadRequest {
+            at: at.clone(),
+            headers: ObjectHeaders::default(),
+            sse,
+            checksum: None,
+            conditions: Conditions::default(),
+        };
         self.gateway.create_upload(&self.caller, request).await.unwrap().id
     }
 
@@ -227,7 +239,8 @@ impl House {
         let request = CompleteRequest {
             at: at.clone(),
             upload: upload.clone(),
-            parts,
+            parts: CompletedParts::Named(parts),
+            min_part: MIN_PART,
             customer_key: None,
             conditions: Conditions::default(),
             checksum: None,

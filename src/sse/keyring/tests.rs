@@ -10,11 +10,13 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::kms;
-use crate::sse::{Aead, ENVELOPE_BUDGET, SseMode, SseStatus};
+use crate::sse::{Aead, DataCipher, ENVELOPE_BUDGET, SseMode, SseStatus};
 use crate::types::UserId;
 
 use super::*;
 use crate::kms::GeneratedKey;
+
+const AES: SseChoice = SseChoice::S3 { cipher: DataCipher::Aes256 };
 
 /// The CMK, the context and the data key of a wrap.
 type Wrapping = (String, EncryptionContext, [u8; 32]);
@@ -90,7 +92,12 @@ fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn kms_choice(key: &str, context: &[(&str, &str)]) -> SseChoice {
-    SseChoice::Kms { key: Some(KeyRef(key.into())), context: EncryptionContext(pairs(context)), bucket_key: false }
+    SseChoice::Kms {
+        key: Some(KeyRef(key.into())),
+        context: EncryptionContext(pairs(context)),
+        bucket_key: false,
+        cipher: DataCipher::Aes256,
+    }
 }
 
 fn customer(byte: u8) -> CustomerKey {
@@ -100,9 +107,17 @@ fn customer(byte: u8) -> CustomerKey {
 /// Every mode, with the customer key that opens it.
 fn choices() -> [(SseChoice, Option<CustomerKey>); 5] {
     [
-        (SseChoice::S3, None),
+        (AES, None),
         (kms_choice("k1", &[("team", "blue"), ("ö", "")]), None),
-        (SseChoice::Kms { key: None, context: EncryptionContext::default(), bucket_key: true }, None),
+        (
+            SseChoice::Kms {
+                key: None,
+                context: EncryptionContext::default(),
+                bucket_key: true,
+                cipher: DataCipher::Aes256,
+            },
+            None,
+        ),
         (SseChoice::Customer(customer(9)), Some(customer(9))),
         (SseChoice::None, None),
     ]
@@ -165,7 +180,7 @@ fn customer_keys_are_required_right_and_applicable() {
     assert!(unwrap(&own, Some(customer(9))).is_ok());
     assert!(matches!(unwrap(&own, None), Err(Error::CustomerKeyRequired)));
     assert!(matches!(unwrap(&own, Some(customer(8))), Err(Error::CustomerKeyWrong)));
-    for choice in [SseChoice::S3, SseChoice::None, kms_choice("k", &[])] {
+    for choice in [AES, SseChoice::None, kms_choice("k", &[])] {
         let (envelope, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
         assert!(matches!(unwrap(&envelope, Some(customer(9))), Err(Error::CustomerKeyNotApplicable)));
     }
@@ -192,7 +207,7 @@ fn the_callers_context_may_not_set_the_arn() {
 #[test]
 fn a_data_key_that_is_not_the_objects_is_refused() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    for choice in [SseChoice::S3, kms_choice("k", &[])] {
+    for choice in [AES, kms_choice("k", &[])] {
         let (mut one, dk) = run(keys.create(&principal(), &choice, &at)).unwrap();
         let (two, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
         one.wrap = two.wrap.clone();
@@ -246,7 +261,7 @@ fn an_envelope_beyond_its_budget_is_refused_before_the_body_comes() {
 #[test]
 fn an_etag_that_a_copy_sets_fits_and_comes_back() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    let (mut envelope, _) = run(keys.create(&principal(), &SseChoice::S3, &at)).unwrap();
+    let (mut envelope, _) = run(keys.create(&principal(), &AES, &at)).unwrap();
     envelope.etag = Some("e".repeat(64));
     let mut metadata = metadata();
     keys.bind(&at, &mut metadata, &envelope).unwrap();
@@ -261,14 +276,17 @@ fn responses_name_the_cmk_the_context_or_the_customer_keys_md5() {
     let status = |choice: &SseChoice, customer: Option<&CustomerKey>| {
         run(keys.create(&principal(), choice, &at)).unwrap().0.status(customer)
     };
-    assert_eq!(status(&SseChoice::S3, None), SseStatus::S3);
+    assert_eq!(status(&AES, None), SseStatus::S3 { cipher: DataCipher::Aes256 });
     let key = KeyArn("arn:aws:kms:local:0:key/k".into());
     let context = Some(EncryptionContext(pairs(&[("a", "b")])));
     assert_eq!(
         status(&kms_choice("k", &[("a", "b")]), None),
-        SseStatus::Kms { key: key.clone(), context, bucket_key: false }
+        SseStatus::Kms { key: key.clone(), context, bucket_key: false, cipher: DataCipher::Aes256 }
     );
-    assert_eq!(status(&kms_choice("k", &[]), None), SseStatus::Kms { key, context: None, bucket_key: false });
+    assert_eq!(
+        status(&kms_choice("k", &[]), None),
+        SseStatus::Kms { key, context: None, bucket_key: false, cipher: DataCipher::Aes256 }
+    );
     let own = SseChoice::Customer(customer(9));
     assert_eq!(status(&own, Some(&customer(9))), SseStatus::Customer { md5: Some([9; 16]) });
     assert_eq!(status(&own, None), SseStatus::Customer { md5: None });
@@ -312,7 +330,7 @@ fn any_change_to_metadata_is_found() {
 #[test]
 fn metadata_of_another_object_bucket_or_deployment_is_refused() {
     let (keys, here) = (keyring(), at("bucket", "key"));
-    let good = bound(&keys, &here, &SseChoice::S3);
+    let good = bound(&keys, &here, &AES);
     for there in [at("bucket", "kez"), at("bucketk", "ey"), at("bucke2", "key")] {
         assert!(matches!(keys.verify(&there, &good), Err(Error::MetadataMac)));
     }
@@ -323,7 +341,7 @@ fn metadata_of_another_object_bucket_or_deployment_is_refused() {
 #[test]
 fn an_unknown_version_is_said_to_be_one() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    let mut metadata = bound(&keys, &at, &SseChoice::S3);
+    let mut metadata = bound(&keys, &at, &AES);
     metadata.envelope.insert("v".into(), "2".into());
     assert!(matches!(keys.verify(&at, &metadata), Err(Error::Unsupported(_))));
 }
@@ -332,7 +350,7 @@ fn an_unknown_version_is_said_to_be_one() {
 fn authentic_fields_that_contradict_each_other_are_refused() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     let reseal = |edit: &dyn Fn(&mut BTreeMap<String, String>)| {
-        let mut metadata = bound(&keys, &at, &SseChoice::S3);
+        let mut metadata = bound(&keys, &at, &AES);
         edit(&mut metadata.envelope);
         let mac = STANDARD.encode(keys.metadata_mac(&at, &metadata).as_ref());
         metadata.envelope.insert(MAC.into(), mac);
@@ -352,7 +370,7 @@ proptest! {
         context in prop::collection::btree_map(".{0,20}", ".{0,40}", 0..6),
     ) {
         let (keys, at) = (keyring(), at("bucket", "key"));
-        let choice = SseChoice::Kms { key: None, context: EncryptionContext(context), bucket_key: true };
+        let choice = SseChoice::Kms { key: None, context: EncryptionContext(context), bucket_key: true, cipher: DataCipher::Aes256 };
         match run(keys.create(&principal(), &choice, &at)) {
             Err(error) => prop_assert!(matches!(error, Error::TooLarge)),
             Ok((envelope, _)) => {
@@ -454,7 +472,7 @@ fn regenerate_metadata_vectors() {
     };
     let own = SseChoice::Customer(customer(9));
     let objects = BTreeMap::from([
-        ("SSE-S3".to_owned(), object(SseChoice::S3, None)),
+        ("SSE-S3".to_owned(), object(AES, None)),
         ("SSE-C".to_owned(), object(own, Some("09".repeat(32)))),
     ]);
     let text = |text: &str| Some(text.to_owned());

@@ -40,7 +40,8 @@ const AMZ_PREFIXES: [&str; 4] =
     ["x-amz-checksum-", "x-amz-meta-", "x-amz-object-lock-", "x-amz-server-side-encryption"];
 
 /// `x-amz-…` fields of the signature.
-const AMZ_SIGNATURE: [&str; 4] = ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
+const AMZ_SIGNATURE: [&str; 5] =
+    ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature"];
 
 /// What a form's `tagging` becomes.
 const TAGGING: HeaderName = HeaderName::from_static("x-amz-tagging");
