@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::sse::DefaultEncryption;
+use crate::types::BucketName;
 
 /// A value that one text holds.
 pub(super) trait Setting: Sized {
@@ -165,6 +166,18 @@ impl Setting for Domain {
             return Err(format!("{text:?} is not a domain name such as s3.example.com"));
         }
         Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+/// A domain that is bound to a bucket: `domain=bucket`.
+pub(super) struct Bound(pub(super) (String, BucketName));
+
+impl Setting for Bound {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a domain and its bucket such as img.example.com=pictures");
+        let (domain, bucket) = text.split_once('=').ok_or_else(wrong)?;
+        let domain = Domain::parse(domain.trim()).map_err(|_| wrong())?.0;
+        Ok(Self((domain, bucket.trim().parse().map_err(|_| wrong())?)))
     }
 }
 

@@ -82,7 +82,7 @@ impl Gateway {
                 self.keys.attribute_key(),
             ),
         }?;
-        let summary = self.summary_of(&uploading.at.object, &attributes, aead, manifest.len())?;
+        let summary = self.summary_of(&uploading.at.object, &attributes, body, manifest.len())?;
         let completion = Completion {
             parts: taken.into_iter().map(|part| (part.number, part.tag)).collect(),
             manifest,

@@ -12,7 +12,6 @@ use super::get::read_action;
 use super::opened::{Looked, check_customer_key, shown_version};
 use super::put::{ObjectWrite, check_metadata, customer_of, opaque_etag};
 use super::records::checksums_of;
-use super::symlink::nothing;
 use super::transfer::Intake;
 use super::{
     Checksum, CopyRequest, CopySource, DeclaredDigests, Error, Gateway, LengthIs, MetadataDirective, ObjectHeaders,
@@ -172,7 +171,7 @@ impl Gateway {
             target: Some(target),
             bucket: copying.bucket,
         };
-        let written = self.write_object(caller, write, nothing()).await?;
+        let written = self.write_object(caller, write, Intake::nothing()).await?;
         Ok(Written { source_version: source.version, ..written })
     }
 

@@ -97,7 +97,7 @@ impl Gateway {
         let manifest = manifest::seal(&attributes, &digests_of(&digests)?, body, &data_key, self.keys.attribute_key())?;
         rest.extend_from_slice(&manifest);
         sink.take(rest.freeze()).await?;
-        let summary = self.summary_of(&at, &attributes, aead, manifest.len())?;
+        let summary = self.summary_of(&at, &attributes, body, manifest.len())?;
         let stored = sink.commit_object(Commit { summary, precondition, version: envelope.version.clone() }).await?;
         self.sample(&at, Some(&stored.version)).await;
         Ok(Written {
@@ -117,14 +117,14 @@ impl Gateway {
         &self,
         at: &ObjectAt,
         attributes: &Attributes,
-        aead: Aead,
+        (aead, size): (Aead, SegmentSize),
         manifest: usize,
     ) -> Result<Bytes, Error> {
         let parts = attributes.parts.iter().try_fold(0u64, |sum, part| {
-            Ok::<_, Error>(sum.saturating_add(sealed_part_len(part.plain_len, aead, SegmentSize::DEFAULT)?))
+            Ok::<_, Error>(sum.saturating_add(sealed_part_len(part.plain_len, aead, size)?))
         })?;
         let len = CipherOffset(parts.saturating_add(manifest as u64));
-        let layout = Layout::new(aead, SegmentSize::DEFAULT, &attributes.parts, len)?;
+        let layout = Layout::new(aead, size, &attributes.parts, len)?;
         Ok(Summary::new(attributes, &layout).seal(self.keys.attribute_key(), at)?.into())
     }
 

@@ -12,7 +12,7 @@ use super::get::read_action;
 use super::opened::Looked;
 use super::put::ObjectWrite;
 use super::transfer::Intake;
-use super::{DeclaredDigests, Error, Gateway, LengthIs, ObjectInfo, SymlinkRequest, Written};
+use super::{DeclaredDigests, Error, Gateway, ObjectInfo, SymlinkRequest, Written};
 
 /// Where a link leads, among what [`crate::store::Metadata::access`] keeps of an object.
 const TARGET_FIELD: &str = "target";
@@ -37,7 +37,7 @@ impl Gateway {
             target: Some(request.target),
             bucket,
         };
-        self.write_object(caller, write, nothing()).await
+        self.write_object(caller, write, Intake::nothing()).await
     }
 
     /// What is known of a symbolic link itself; its target is in [`ObjectInfo::symlink`]. No KMS call.
@@ -113,9 +113,4 @@ pub(super) fn through(link: ObjectInfo, target: ObjectInfo) -> ObjectInfo {
 /// The field that says where a link leads.
 pub(super) fn field_of(target: &ObjectKey) -> (String, String) {
     (TARGET_FIELD.to_owned(), target.as_str().to_owned())
-}
-
-/// The body of a link.
-pub(super) fn nothing() -> Intake {
-    Intake { stream: Box::pin(futures::stream::empty()), len: 0, length_is: LengthIs::Declared, trailers: None }
 }

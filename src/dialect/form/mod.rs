@@ -3,6 +3,7 @@
 
 mod file;
 mod multipart;
+mod reply;
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use crate::identity::{FormError, FormFields};
 use super::body::{BoxError, connection_error};
 
 pub(crate) use file::FormFile;
+pub use reply::FormReply;
+
 pub(crate) use multipart::{Event, FormFlaw, FormParser, MAX_FIELDS};
 
 /// How long the fields before the file may take in all: they are read before anyone is known to have sent them.

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 
 use http::StatusCode;
 
-use crate::identity::oss::{OssAuthError, OssFlaw};
-use crate::identity::{FormError, Place};
+use crate::identity::{FormError, OssAuthError, OssFlaw, OssFormError, Place, PolicyError};
 use crate::types::Timestamp;
 
 use super::face::Face;
@@ -116,14 +115,36 @@ fn malformed(place: Place, flaw: &OssFlaw) -> Face {
 
 /// What OSS answers to a form.
 /// <https://www.alibabacloud.com/help/en/oss/developer-reference/postobject>
-pub(super) fn form_face(error: &FormError) -> Face {
+pub(super) fn form_face(error: &OssFormError) -> Face {
     match error {
-        // What the forms of both dialects share: the fields' own flaws.
+        OssFormError::Auth(error) => face(error),
+        OssFormError::FieldMissing(name) => missing_field(name),
+        OssFormError::Policy(error) => policy_face(error),
+    }
+}
+
+/// What OSS answers to a form without a field that it must have.
+pub(super) fn missing_field(name: &str) -> Face {
+    Face::invalid_argument(format!(
+        "Bucket POST must contain a field named '{name}'. If it is specified, please check the order of the fields."
+    ))
+    .with("ArgumentName", name)
+}
+
+fn policy_face(error: &PolicyError) -> Face {
+    match error {
+        PolicyError::Expired => Face::denied("Invalid according to Policy: Policy expired."),
+        PolicyError::Invalid(why) => Face::bad("InvalidPolicyDocument", format!("Invalid Policy: {why}")),
+        PolicyError::Refuses(why) => Face::denied(format!("Invalid according to Policy: {why}")),
+    }
+}
+
+/// What OSS answers to a form's fields: their flaws are the same in both dialects.
+pub(super) fn field_face(error: &FormError) -> Face {
+    match error {
+        // Signatures and policies of OSS have errors of their own.
         FormError::Auth(_) => Face::denied("The form is not signed as it must be."),
-        FormError::FieldMissing(name) => Face::invalid_argument(format!(
-            "Bucket POST must contain a field named '{name}'. If it is specified, please check the order of the fields."
-        ))
-        .with("ArgumentName", name),
+        FormError::FieldMissing(name) => missing_field(name),
         FormError::FieldTwice(name) => {
             Face::invalid_argument("A form field is given more than once.").with("ArgumentName", name)
         }
@@ -133,9 +154,9 @@ pub(super) fn form_face(error: &FormError) -> Face {
         FormError::FieldInvalid(name) => {
             Face::invalid_argument("A form field is not valid.").with("ArgumentName", name)
         }
-        FormError::PolicyExpired => Face::denied("Invalid according to Policy: Policy expired."),
-        FormError::PolicyInvalid(why) => Face::bad("InvalidPolicyDocument", format!("Invalid Policy: {why}")),
-        FormError::PolicyRefuses(why) => Face::denied(format!("Invalid according to Policy: {why}")),
+        FormError::PolicyExpired => policy_face(&PolicyError::Expired),
+        FormError::PolicyInvalid(why) => policy_face(&PolicyError::Invalid(why.clone())),
+        FormError::PolicyRefuses(why) => policy_face(&PolicyError::Refuses(why.clone())),
     }
 }
 
@@ -157,7 +178,7 @@ fn shown(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::oss::Mismatch;
+    use crate::identity::Mismatch;
     use crate::types::AccessKeyId;
 
     #[test]

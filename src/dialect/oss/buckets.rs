@@ -11,6 +11,7 @@ use super::face::Face;
 use super::request::Call;
 use super::response::Reply;
 use super::service::OssDialect;
+use super::acl::reaching;
 use super::xml::{Writer, parse, time};
 use super::{acl, refuse, sse};
 
@@ -113,13 +114,14 @@ impl OssDialect {
         check_new_name(&name)?;
         check_configuration(&call.document)?;
         let acl = acl::of_bucket(&call.headers)?;
-        let made = self.gateway.create_oss_bucket(&call.requester, name.clone(), acl.unwrap_or(CannedAcl::Private)).await;
+        let of_new = reaching(acl.unwrap_or(CannedAcl::Private));
+        let made = self.gateway.create_bucket(&call.requester, name.clone(), None, of_new).await;
         match (made, acl) {
             (Ok(()), _) => {}
             // To make one's own bucket again is no error, and sets what it says.
             (Err(Error::BucketAlreadyOwnedByYou), None) => {}
             (Err(Error::BucketAlreadyOwnedByYou), Some(acl)) => {
-                let set = self.gateway.put_oss_bucket_acl(&call.requester, &name, acl).await;
+                let set = self.gateway.put_bucket_acl(&call.requester, &name, reaching(acl)).await;
                 set.map_err(|error| face(&error))?;
             }
             (Err(other), _) => return Err(face(&other)),
@@ -157,7 +159,7 @@ impl OssDialect {
             out.text("DataRedundancyType", "LRS");
             out.text("TransferAcceleration", "Disabled");
             owner(out, &bucket.owner);
-            out.within("AccessControlList", |out| out.text("Grant", acl.acl.name()));
+            out.within("AccessControlList", |out| out.text("Grant", acl::bucket_word(&acl)));
             out.within("ServerSideEncryptionRule", |out| match rule.map(|rule| rule.default) {
                 None => out.text("SSEAlgorithm", "None"),
                 Some(BucketDefault::S3 { cipher }) => out.text("SSEAlgorithm", sse::method_of(cipher)),

@@ -45,7 +45,9 @@ pub(super) fn kind(kind: ObjectKind) -> &'static str {
 
 /// Sets a header; text that no header can hold is left out.
 pub(super) fn set(name: HeaderName, text: &str, out: &mut HeaderMap) {
-    out.extend(HeaderValue::try_from(text).ok().map(|value| (name, value)));
+    if let Ok(value) = HeaderValue::try_from(text) {
+        out.insert(name, value);
+    }
 }
 
 /// Names the ETag, quoted and in upper case.
@@ -135,7 +137,7 @@ pub(super) fn overrides(query: &Query, out: &mut HeaderMap) -> Result<(), Face> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::{CannedAcl, ObjectHeaders, Tags};
+    use crate::gateway::{ObjectHeaders, Tags};
     use crate::sse::{DataCipher, SseStatus};
     use crate::types::Timestamp;
     use std::collections::BTreeMap;
@@ -150,7 +152,7 @@ mod tests {
                 system: BTreeMap::from([("content-type".into(), "text/plain".into())]),
                 user: BTreeMap::from([("a".into(), "é".into())]),
                 tags: Tags::default(),
-                acl: CannedAcl::Private,
+                acl: None,
             },
             sse: SseStatus::S3 { cipher: DataCipher::Sm4 },
             checksums: Vec::new(),

@@ -16,7 +16,7 @@ const ROOT: &str = "ServerSideEncryptionRule";
 const APPLY: &str = "ApplyServerSideEncryptionByDefault";
 
 /// The default that a rule asks for. Its elements come in any order, and an empty one says nothing.
-fn read(document: &[u8]) -> Result<BucketDefault, Face> {
+pub(super) fn read(document: &[u8]) -> Result<BucketDefault, Face> {
     let root = parse(document, ROOT)?;
     let rule = root.child(APPLY).ok_or_else(Face::malformed_xml)?;
     let (key, data) = (rule.value("KMSMasterKeyID"), rule.value("KMSDataEncryption"));
@@ -45,7 +45,8 @@ fn read(document: &[u8]) -> Result<BucketDefault, Face> {
     }
 }
 
-fn write(default: &BucketDefault) -> bytes::Bytes {
+/// The rule that a default is.
+pub(super) fn write(default: &BucketDefault) -> bytes::Bytes {
     let mut out = Writer::new(ROOT);
     out.within(APPLY, |out| match default {
         BucketDefault::S3 { cipher } => {

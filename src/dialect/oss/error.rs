@@ -336,7 +336,8 @@ pub(super) fn bad_name(error: &ParseError, text: &str) -> Face {
             "Part number must be an integer between 1 and 10000, inclusive.",
         ),
         ParseError::UploadId => face(&Error::NoSuchUpload),
-        ParseError::VersionId => Face::argument("versionId", text, "Invalid version id specified."),
+        // One that we never made is of no version.
+        ParseError::VersionId => face(&Error::NoSuchVersion),
     }
 }
 

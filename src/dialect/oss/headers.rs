@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::gateway::{CannedAcl, ObjectHeaders};
+use crate::gateway::ObjectHeaders;
 
 use super::face::Face;
 use super::{acl, tagging};
@@ -39,8 +39,7 @@ pub(super) fn of(headers: &HeaderMap) -> Result<ObjectHeaders, Face> {
         let Some(short) = name.as_str().strip_prefix(META).filter(|short| !short.is_empty()) else { continue };
         user.insert(short.to_owned(), joined(headers, name)?);
     }
-    let acl = acl::of_object(headers)?.unwrap_or(CannedAcl::Private);
-    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl })
+    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl: acl::of_object(headers)? })
 }
 
 /// Several lines of one header are one value, as they were signed.

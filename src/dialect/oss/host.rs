@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::dialect::host::{BaseDomains, host_name};
-use crate::identity::oss::OssResource;
+use crate::identity::OssResource;
 use crate::identity::percent_decode;
 
 use super::error::bad_key;

@@ -19,6 +19,7 @@ mod describe;
 mod encryption;
 mod error;
 mod face;
+pub(crate) mod fuzzing;
 mod headers;
 mod host;
 mod listing;
@@ -41,4 +42,5 @@ mod words;
 mod xml;
 
 pub use host::Hosts;
+pub(super) use post::is_ours as is_posted_form;
 pub use service::{Connection, OssConfig, OssDialect};

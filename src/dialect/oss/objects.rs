@@ -82,9 +82,9 @@ impl OssDialect {
         Ok(Reply::empty().with(out))
     }
 
-    pub(super) async fn get_object(&self, mut call: Call) -> Result<Reply, Face> {
+    pub(super) async fn get_object(&self, call: Call) -> Result<Reply, Face> {
         let asked = Asked::of(&call.headers);
-        let first = self.gateway.get_object(&call.requester, read(&mut call, asked.range)?).await;
+        let first = self.gateway.get_object(&call.requester, read(&call, asked.range)?).await;
         let got = match first {
             Err(Error::InvalidRange { .. }) if !asked.standard => None,
             Ok(got) if !asked.standard && asked.overreaches(got.info.size) => None,
@@ -94,7 +94,7 @@ impl OssDialect {
         let got = match got {
             Some(got) => got,
             None => {
-                let again = self.gateway.get_object(&call.requester, read(&mut call, None)?).await;
+                let again = self.gateway.get_object(&call.requester, read(&call, None)?).await;
                 again.map_err(|error| face(&error))?
             }
         };
@@ -111,8 +111,8 @@ impl OssDialect {
         Ok(Reply::object(status, out, body, len))
     }
 
-    pub(super) async fn head_object(&self, mut call: Call) -> Result<Reply, Face> {
-        let request = read(&mut call, None)?;
+    pub(super) async fn head_object(&self, call: Call) -> Result<Reply, Face> {
+        let request = read(&call, None)?;
         let info = self.gateway.head_object(&call.requester, request).await.map_err(|error| face(&error))?;
         let mut out = describe::object(&info);
         describe::overrides(&call.query, &mut out)?;
@@ -120,15 +120,17 @@ impl OssDialect {
     }
 
     /// Little enough to be asked often: no type, no encryption, no headers of the client's; of a link, the link itself.
-    pub(super) async fn object_meta(&self, mut call: Call) -> Result<Reply, Face> {
-        let request = GetRequest { follow_symlink: false, ..read(&mut call, None)? };
+    pub(super) async fn object_meta(&self, call: Call) -> Result<Reply, Face> {
+        let request = GetRequest { follow_symlink: false, ..read(&call, None)? };
         let info = self.gateway.head_object(&call.requester, request).await.map_err(|error| face(&error))?;
         let mut out = HeaderMap::new();
         describe::etag(&info.etag, &mut out);
         describe::version(info.version.as_ref(), &mut out);
         describe::crc64(info.crc64, &mut out);
         describe::set(header::LAST_MODIFIED, &http_date(info.modified), &mut out);
-        out.insert(header::CONTENT_LENGTH, HeaderValue::from(info.size));
+        if call.head {
+            out.insert(header::CONTENT_LENGTH, HeaderValue::from(info.size));
+        }
         Ok(Reply::empty().with(out))
     }
 
@@ -193,14 +195,14 @@ impl Asked {
 }
 
 /// What is read. The customer key goes with each look: a second one needs it again.
-fn read(call: &mut Call, range: Option<RangeSpec>) -> Result<GetRequest, Face> {
+fn read(call: &Call, range: Option<RangeSpec>) -> Result<GetRequest, Face> {
     Ok(GetRequest {
         at: call.object()?,
         version: call.version()?,
         range,
         part: None,
         conditions: conditions(&call.headers),
-        customer_key: call.sse.customer.as_ref().map(crate::sse::CustomerKey::again),
+        customer_key: sse::parse(&call.sse_headers, sse::Accepts::Read, call.secure)?.customer,
         checksum_mode: false,
         follow_symlink: true,
     })

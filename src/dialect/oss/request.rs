@@ -1,5 +1,7 @@
 //! One request, verified and read as far as it must be before the gateway is called.
 
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use http::HeaderMap;
 
@@ -8,13 +10,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::gateway::{DeclaredDigests, PlainBody};
 use crate::identity::Requester;
-use crate::identity::oss::OssResource;
+use crate::identity::OssResource;
 use crate::types::{BucketName, ObjectAt, ObjectKey, PartNumber, UploadId, VersionId};
 
 use super::error::{bad_key, bad_name};
 use super::face::Face;
 use super::query::Query;
-use super::sse::SseInput;
+use super::sse::{SseHeaders, SseInput};
 
 /// The longest name of a new object (OSS: 1,023 bytes; S3 one more, which can be read here).
 const KEY_MAXIMUM: usize = 1023;
@@ -33,10 +35,14 @@ pub(super) struct Call {
     pub(super) secure: bool,
     /// What the encryption headers ask for.
     pub(super) sse: SseInput,
+    /// The encryption headers themselves: a read may have to look twice, and a customer key is used up.
+    pub(super) sse_headers: SseHeaders,
     /// What the address names.
     pub(super) resource: OssResource,
-    /// The body of a write.
-    pub(super) body: Option<PlainBody>,
+    /// Whether it asks for headers alone.
+    pub(super) head: bool,
+    /// The body of a write, until it is taken.
+    pub(super) body: Mutex<Option<PlainBody>>,
     /// The document of a request that carries one.
     pub(super) document: Bytes,
 }
@@ -88,7 +94,7 @@ impl Call {
 
     /// Takes the body, which has a length or ends in chunks.
     pub(super) fn take_body(&mut self) -> Result<PlainBody, Face> {
-        self.body.take().ok_or_else(|| {
+        self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| {
             Face::new(
                 http::StatusCode::LENGTH_REQUIRED,
                 "MissingContentLength",
@@ -154,7 +160,7 @@ mod tests {
             assert_eq!(check_new_key(bad).unwrap_err().code, "InvalidObjectName", "{bad:.5}");
         }
         assert!(check_new_key(&"k".repeat(1023)).is_ok() && check_new_key("a//../b/").is_ok());
-        assert_eq!(version(Some("1")).unwrap_err().code, "InvalidArgument");
+        assert_eq!(version(Some("1")).unwrap_err().code, "NoSuchVersion");
     }
 
     #[test]

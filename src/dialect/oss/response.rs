@@ -138,6 +138,11 @@ fn whole(bytes: Bytes) -> ResponseBody {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// A body of text.
+pub(super) fn text(text: String) -> ResponseBody {
+    whole(text.into())
+}
+
 fn empty() -> ResponseBody {
     whole(Bytes::new())
 }

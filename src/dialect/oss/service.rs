@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::dialect::body::{BodyFailure, BoxError, Decoding, EdgeBody};
 use crate::dialect::cors::{self, Page};
 use crate::dialect::incoming::{End, Incoming, NotWhole};
 use crate::gateway::{Error, Gateway, MAX_SINGLE_UPLOAD};
-use crate::identity::oss::{OssResource, OssVerifier};
+use crate::identity::{OssResource, OssVerifier};
 use crate::identity::{Caller, Requester};
 use crate::listener::ResponseBody;
 
@@ -90,7 +90,7 @@ impl OssDialect {
     /// Whether a request is of OSS: by its own words, or by the host that it names.
     #[must_use]
     pub fn is_addressed(&self, parts: &Parts) -> bool {
-        crate::identity::oss::is_oss(parts) || self.config.hosts.is_oss(host_of(parts))
+        crate::identity::is_oss(parts) || self.config.hosts.is_oss(host_of(parts))
     }
 
     /// Answers a request. The body is not touched before the head has passed every check.
@@ -101,6 +101,9 @@ impl OssDialect {
         B: Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        if self.is_posted(&parts) {
+            return self.post_unread(parts, body, connection).await;
+        }
         let host = host_of(&parts).to_owned();
         let announced = length(&parts.headers) != Ok(Length::Known(0)) && length(&parts.headers) != Ok(Length::Missing);
         let mut about = About::new(&parts.method, &connection.request_id, host, announced);
@@ -136,7 +139,7 @@ impl OssDialect {
     }
 
     /// The page that a request comes from, if it names a bucket.
-    fn page(&self, parts: &Parts) -> Option<Page> {
+    pub(super) fn page(&self, parts: &Parts) -> Option<Page> {
         let readings = self.config.hosts.readings(host_of(parts), parts.uri.path()).ok()?;
         Some(Page::new(parts, readings.first()?.bucket.as_deref()?.parse().ok()?))
     }
@@ -179,8 +182,10 @@ impl OssDialect {
             headers: parts.headers,
             secure: connection.secure,
             sse: input,
+            sse_headers: headers,
             resource,
-            body,
+            head: parts.method == http::Method::HEAD,
+            body: Mutex::new(body),
             document,
         };
         let outcome = self.dispatch(operation, call).await;

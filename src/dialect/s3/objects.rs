@@ -61,7 +61,7 @@ pub(super) fn object_headers(headers: &HeaderMap, user: Option<dto::Metadata>) -
     }
     system.entry(header::CONTENT_TYPE.as_str().to_owned()).or_insert_with(|| "binary/octet-stream".to_owned());
     let user = user.unwrap_or_default().into_iter().collect();
-    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl: acl::header(headers)?.unwrap_or_default() })
+    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl: acl::header(headers)? })
 }
 
 /// An ETag as headers write it.
@@ -390,7 +390,7 @@ impl Serve<dto::CopyObjectInput> for Adapter {
             source: copy_source(&call, &input.copy_source)?,
             at: object(&input.bucket, &input.key)?,
             metadata,
-            acl: acl::header(&call.headers)?.unwrap_or_default(),
+            acl: acl::header(&call.headers)?,
             tags: match call.header("x-amz-tagging-directive") {
                 Some("REPLACE") => Some(tagging::header(&call.headers)?),
                 // Without REPLACE the header says nothing, as on S3.
@@ -445,7 +445,7 @@ mod tests {
                 system: BTreeMap::from([("content-type".into(), "text/plain".into())]),
                 user: BTreeMap::from([("a".into(), "b".into())]),
                 tags: Tags::default(),
-                acl: crate::gateway::CannedAcl::Private,
+                acl: None,
             },
             sse: SseStatus::Kms {
                 key: KeyArn("arn:k".into()),

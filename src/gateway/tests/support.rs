@@ -130,6 +130,23 @@ pub(super) fn put(at: &ObjectAt, bytes: &[u8]) -> PutRequest {
     }
 }
 
+pub(super) fn append(at: &ObjectAt, position: u64, bytes: &[u8]) -> AppendRequest {
+    AppendRequest {
+        at: at.clone(),
+        position,
+        headers: ObjectHeaders::default(),
+        sse: None,
+        digests: DeclaredDigests::default(),
+        conditions: Conditions::default(),
+        body: body(bytes),
+    }
+}
+
+/// OSS's CRC-64 of these bytes.
+pub(super) fn crc64(bytes: &[u8]) -> Option<u64> {
+    Some(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Xz, bytes))
+}
+
 pub(super) fn get(at: &ObjectAt) -> GetRequest {
     GetRequest {
         part: None,
@@ -146,7 +163,7 @@ pub(super) fn get(at: &ObjectAt) -> GetRequest {
 pub(super) fn copy(from: &ObjectAt, to: &ObjectAt) -> CopyRequest {
     CopyRequest {
         tags: None,
-        acl: CannedAcl::Private,
+        acl: None,
         source: CopySource { at: from.clone(), version: None, conditions: Conditions::default(), customer_key: None },
         at: to.clone(),
         metadata: MetadataDirective::Copy,
@@ -198,6 +215,10 @@ impl House {
 
     pub(super) async fn put(&self, at: &ObjectAt, bytes: &[u8]) -> Written {
         self.gateway.put_object(&self.caller, put(at, bytes)).await.unwrap()
+    }
+
+    pub(super) async fn append(&self, at: &ObjectAt, position: u64, bytes: &[u8]) -> Result<Appended, Error> {
+        self.gateway.append(&self.caller, append(at, position, bytes)).await
     }
 
     pub(super) async fn put_under(&self, at: &ObjectAt, bytes: &[u8], sse: Option<SseRequest>) -> Written {

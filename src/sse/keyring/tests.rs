@@ -17,6 +17,7 @@ use super::*;
 use crate::kms::GeneratedKey;
 
 const AES: SseChoice = SseChoice::S3 { cipher: DataCipher::Aes256 };
+const SM4: SseChoice = SseChoice::S3 { cipher: DataCipher::Sm4 };
 
 /// The CMK, the context and the data key of a wrap.
 type Wrapping = (String, EncryptionContext, [u8; 32]);
@@ -105,7 +106,7 @@ fn customer(byte: u8) -> CustomerKey {
 }
 
 /// Every mode, with the customer key that opens it.
-fn choices() -> [(SseChoice, Option<CustomerKey>); 5] {
+fn choices() -> [(SseChoice, Option<CustomerKey>); 7] {
     [
         (AES, None),
         (kms_choice("k1", &[("team", "blue"), ("ö", "")]), None),
@@ -120,6 +121,16 @@ fn choices() -> [(SseChoice, Option<CustomerKey>); 5] {
         ),
         (SseChoice::Customer(customer(9)), Some(customer(9))),
         (SseChoice::None, None),
+        (SM4, None),
+        (
+            SseChoice::Kms {
+                key: None,
+                context: EncryptionContext(pairs(&[("a", "b")])),
+                bucket_key: true,
+                cipher: DataCipher::Sm4,
+            },
+            None,
+        ),
     ]
 }
 
@@ -223,7 +234,8 @@ fn rewrapping_keeps_body_key_id_and_commitment_between_all_modes() {
         for (target, customer) in choices() {
             let (old, dk) = run(keys.create(&principal(), &source, &from)).unwrap();
             let new = run(keys.rewrap(&principal(), &dk, &old, &target, &to));
-            if matches!(source, SseChoice::None) != matches!(target, SseChoice::None) {
+            let same = matches!(source, SseChoice::None) == matches!(target, SseChoice::None);
+            if !same || source.cipher() != target.cipher() {
                 assert!(matches!(new, Err(Error::WrongMode)), "the body would not be what the metadata says");
                 continue;
             }
@@ -236,14 +248,16 @@ fn rewrapping_keeps_body_key_id_and_commitment_between_all_modes() {
 }
 
 #[test]
-fn only_an_object_that_says_so_has_a_plaintext_body() {
+fn a_body_is_sealed_as_the_metadata_says_and_no_other_is_read() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     for (choice, _) in choices() {
         let (envelope, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
-        let plain = matches!(choice, SseChoice::None);
+        let (plain, sm4) = (matches!(choice, SseChoice::None), choice.cipher() == DataCipher::Sm4);
         assert_eq!(envelope.check_body(Aead::None).is_ok(), plain);
-        assert_eq!(envelope.check_body(Aead::Aes256Gcm).is_ok(), !plain);
-        assert_eq!(envelope.check_body(Aead::ChaCha20Poly1305).is_ok(), !plain);
+        assert_eq!(envelope.check_body(Aead::Aes256Gcm).is_ok(), !plain && !sm4);
+        assert_eq!(envelope.check_body(Aead::ChaCha20Poly1305).is_ok(), !plain && !sm4);
+        assert_eq!(envelope.check_body(Aead::Sm4Gcm).is_ok(), sm4);
+        assert!(envelope.check_body(envelope.body_aead()).is_ok());
     }
 }
 
@@ -361,6 +375,15 @@ fn authentic_fields_that_contradict_each_other_are_refused() {
     assert!(matches!(reseal(&|f| drop(f.insert("mode".into(), "None".into()))), Err(Error::Unsupported(_))));
     assert!(matches!(reseal(&|f| drop(f.insert("key".into(), "arn".into()))), Err(Error::Malformed(_))));
     assert!(matches!(reseal(&|f| drop(f.insert("later".into(), "1".into()))), Err(Error::Unsupported(_))));
+    assert!(matches!(reseal(&|f| drop(f.insert("data".into(), "AES256".into()))), Err(Error::Unsupported(_))));
+    assert!(matches!(reseal(&|f| drop(f.insert("data".into(), "SM4".into()))), Ok(e) if e.cipher == DataCipher::Sm4));
+    for mode in ["SSE-C", "none"] {
+        let edited = reseal(&|f| {
+            f.insert("data".into(), "SM4".into());
+            f.insert("mode".into(), mode.into());
+        });
+        assert!(matches!(edited, Err(Error::Malformed(_))), "{mode}");
+    }
     assert!(matches!(reseal(&|f| drop(f.remove("id"))), Err(Error::Malformed(_))));
 }
 
@@ -471,10 +494,11 @@ fn regenerate_metadata_vectors() {
         Object { bucket: at.bucket.to_string(), key: at.key.to_string(), metadata, customer_key, data_key }
     };
     let own = SseChoice::Customer(customer(9));
-    let objects = BTreeMap::from([
-        ("SSE-S3".to_owned(), object(AES, None)),
-        ("SSE-C".to_owned(), object(own, Some("09".repeat(32)))),
-    ]);
+    // What is there stays: it was made by earlier builds.
+    let mut objects = serde_json::from_slice::<Vectors>(&fs::read(path()).unwrap()).unwrap().objects;
+    objects.entry("SSE-S3".to_owned()).or_insert_with(|| object(AES, None));
+    objects.entry("SSE-S3 with SM4".to_owned()).or_insert_with(|| object(SM4, None));
+    objects.entry("SSE-C".to_owned()).or_insert_with(|| object(own, Some("09".repeat(32))));
     let text = |text: &str| Some(text.to_owned());
     let field = |object: &str, name: &str| Some(objects[object].metadata.envelope[name].clone());
     let edits = [
@@ -494,16 +518,24 @@ fn regenerate_metadata_vectors() {
         ("version removed", Edit::Envelope("v".into(), None)),
         ("unknown version", Edit::Envelope("v".into(), text("2"))),
         ("ETag added", Edit::Envelope("etag".into(), text("d41d8cd98f00b204e9800998ecf8427e"))),
+        ("cipher added", Edit::Envelope("data".into(), text("SM4"))),
         ("unknown field added", Edit::Envelope("plain".into(), text("1"))),
     ];
-    let refused = edits.map(|(name, edit)| Refused { name: name.into(), object: "SSE-S3".into(), edit });
+    let of_sm4 = [
+        ("SM4: cipher removed", Edit::Envelope("data".into(), None)),
+        ("SM4: cipher altered", Edit::Envelope("data".into(), text("AES256"))),
+    ];
+    let refused = |object: &'static str| {
+        move |(name, edit): (&str, Edit)| Refused { name: name.into(), object: object.into(), edit }
+    };
+    let refused = edits.into_iter().map(refused("SSE-S3")).chain(of_sm4.into_iter().map(refused("SSE-S3 with SM4")));
     let about = "Metadata of objects in sealgate's envelope format, version 1 (src/sse/FORMAT.md): each object verifies \
         under the service key and unwraps to its data key; with each edit it must be refused.";
     let vectors = Vectors {
         about: about.into(),
         service_key: "22".repeat(32),
         objects: objects.clone(),
-        refused: refused.into(),
+        refused: refused.collect(),
     };
     fs::write(path(), serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
 }

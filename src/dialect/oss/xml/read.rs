@@ -127,8 +127,11 @@ fn close(element: Element, open: &mut [Element], root: &mut Option<Element>) -> 
     Some(())
 }
 
-/// Adds text to the innermost element; outside the root only blanks may stand.
+/// Adds text to the innermost element; outside the root only blanks may stand, and NUL nowhere.
 fn add(text: &str, open: &mut [Element]) -> Option<()> {
+    if text.contains('\0') {
+        return None;
+    }
     match open.last_mut() {
         Some(element) => element.text.push_str(text),
         None if text.trim().is_empty() => {}

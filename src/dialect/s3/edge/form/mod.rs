@@ -5,7 +5,6 @@
 //! content type, takes the same way through the signature as all requests do.
 
 mod fields;
-mod reply;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +24,7 @@ use crate::identity::{Transport, percent_decode};
 
 use super::framing::{MAX_OBJECT, content_length};
 use super::{Admitted, BodyFailure, BoxError, Decoding, Edge, EdgeBody, EdgeError, authenticate};
-pub use reply::FormReply;
+pub use crate::dialect::form::FormReply;
 
 /// Whether a request is a form; `virtual_host`: the bucket is in the host.
 pub(super) fn is_posted(parts: &Parts, virtual_host: bool) -> bool {
@@ -58,10 +57,27 @@ impl Edge {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BoxError>,
     {
-        let content_type = parts.headers.get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes);
-        self.check_form(&parts)?;
-        let posted = form::read(content_type.unwrap_or_default(), body).await?;
+        let posted = self.read_form(&parts, body).await?;
         self.admit_posted(parts, posted, transport)
+    }
+
+    /// Whether a request is a form, posted to a bucket.
+    pub(in crate::dialect) fn is_posted(&self, parts: &Parts) -> bool {
+        is_posted(parts, authenticate::bucket_in_host(parts, &self.base_domains).is_some())
+    }
+
+    /// Reads a form up to its file.
+    ///
+    /// # Errors
+    /// As [`Edge::admit`].
+    pub(in crate::dialect) async fn read_form<B>(&self, parts: &Parts, body: B) -> Result<Posted<B>, EdgeError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        let content_type = parts.headers.get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes);
+        self.check_form(parts)?;
+        Ok(form::read(content_type.unwrap_or_default(), body).await?)
     }
 
     /// Checks the head of a form, before anything of it is read: its length.
@@ -79,7 +95,7 @@ impl Edge {
     ///
     /// # Errors
     /// As [`Edge::admit`].
-    pub(crate) fn admit_posted<B>(
+    pub(in crate::dialect) fn admit_posted<B>(
         &self,
         parts: Parts,
         posted: Posted<B>,
