@@ -32,7 +32,8 @@ class Gateway(clients.Gateway):
             for name, who, expires in [
                 ("temporary", self.temporary, "2099-01-01T00:00:00Z"), ("expired", self.expired, "2020-01-01T00:00:00Z")]
         )
-        common = f'region = "{REGION}"\nbase_domains = ["localhost", "oss.test"]\n'
+        common = (f'region = "{REGION}"\nbase_domains = ["localhost", "both.test"]\noss_domains = ["oss.test"]\n'
+                  'oss_cnames = ["img.example.com=bound-to-a-domain"]\n')
         super().__init__(directory, common + settings + "\n" + users, **options)
 
     @property
