@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Credential as Configured, ROOT_USER};
+use crate::config::{Config, Credential as Configured, ROOT_USER, Secret as ConfiguredSecret};
 use crate::dialect::kms::KmsApi;
 use crate::dialect::oss::{Hosts, OssConfig, OssDialect};
 use crate::dialect::s3::edge::{Edge, EdgeConfig};
@@ -214,10 +214,13 @@ pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error
 
 fn credentials(config: &Config) -> Result<Credentials, Error> {
     let secret = |configured: &Configured| Secret::new(configured.secret_access_key.expose().to_owned());
+    let token = |configured: &ConfiguredSecret| Secret::new(configured.expose().to_owned());
     let root = config.require_root()?;
     let root = (root.access_key_id.clone(), Credential::of_root(UserId::new(ROOT_USER), secret(root)));
     let users = config.users.iter().map(|user| {
         let credential = Credential::of_user(user.name.clone(), secret(&user.credential));
+        let credential = user.security_token.iter().map(token).fold(credential, Credential::with_token);
+        let credential = user.expires.into_iter().fold(credential, Credential::expiring);
         (user.credential.access_key_id.clone(), credential)
     });
     Credentials::new(std::iter::once(root).chain(users))

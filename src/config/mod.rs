@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::sse::DefaultEncryption;
-use crate::types::{AccessKeyId, BucketName, UserId};
+use crate::types::{AccessKeyId, BucketName, Timestamp, UserId};
 
 pub use error::Error;
 pub use flags::Flags;
@@ -45,6 +45,10 @@ pub struct User {
     pub name: UserId,
     /// The access key.
     pub credential: Credential,
+    /// The security token that requests with this key must show; with one, the credential is a temporary one.
+    pub security_token: Option<Secret>,
+    /// The last moment at which the key is accepted.
+    pub expires: Option<Timestamp>,
 }
 
 /// Certificate chain and private key of the TLS listener, PEM files both.

@@ -127,6 +127,8 @@ mod tests {
         let cases = [
             (AuthError::AccessKeyUnknown(key.clone()), "UnrecognizedClientException", "security token"),
             (AuthError::SessionToken, "UnrecognizedClientException", "security token"),
+            (AuthError::SessionTokenMissing(key.clone()), "UnrecognizedClientException", "security token"),
+            (AuthError::SessionTokenExpired, "ExpiredTokenException", "expired"),
             (AuthError::SignatureMismatch(key), "InvalidSignatureException", "does not match"),
             (AuthError::TimeTooSkewed { request: 0, now: 1000 }, "InvalidSignatureException", "expired"),
             (AuthError::TimeTooSkewed { request: 2000, now: 1000 }, "InvalidSignatureException", "not yet current"),

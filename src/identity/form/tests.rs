@@ -132,6 +132,8 @@ fn a_form_has_all_of_a_signature_or_nothing() {
     assert_eq!(both.unwrap_err(), FormError::Auth(AuthError::MoreThanOneMechanism));
     let token = identify(&example(&[("x-amz-security-token", "x")]), bucket);
     assert_eq!(token.unwrap_err(), FormError::Auth(AuthError::SessionToken));
+    let token = identify(&fields(&[("key", "k"), ("x-amz-security-token", "x")]), bucket);
+    assert_eq!(token.unwrap_err(), FormError::Auth(AuthError::SessionToken));
     assert!(fields(&[("Key", "a")]).add("kEY", "b".to_owned()).is_err(), "a field stands once");
 }
 
@@ -155,6 +157,54 @@ fn a_sigv2_form_verifies_only_where_allowed() {
         let form = fields(&[("key", "k"), ("AWSAccessKeyId", ACCESS_KEY), ("signature", bad), ("policy", &policy)]);
         let error = identify(&form, "b").unwrap_err();
         assert_eq!(error, FormError::Auth(AuthError::SignatureMismatch(AccessKeyId::new(ACCESS_KEY))));
+    }
+}
+
+#[test]
+fn a_temporary_keys_form_shows_its_token_and_its_policy_does() {
+    let form = |conditions: &str, more: &[(&str, &str)], version: u8| {
+        let policy = format!(r#"{{"expiration":"2030-01-01T00:00:00Z","conditions":[{{"bucket":"b"}}{conditions}]}}"#);
+        let policy = STANDARD.encode(policy);
+        let scope = "20130524/us-east-1/s3/aws4_request";
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(SECONDS);
+        let key = aws_sigv4::sign::v4::generate_signing_key(SECRET, at, "us-east-1", "s3");
+        let v4 = aws_sigv4::sign::v4::calculate_signature(key, policy.as_bytes());
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, SECRET.as_bytes());
+        let v2 = STANDARD.encode(hmac::sign(&key, policy.as_bytes()));
+        let credential = format!("{ACCESS_KEY}/{scope}");
+        let mut all = match version {
+            2 => vec![("awsaccesskeyid", ACCESS_KEY), ("signature", v2.as_str())],
+            _ => vec![
+                ("x-amz-algorithm", ALGORITHM),
+                ("x-amz-credential", credential.as_str()),
+                ("x-amz-date", STAMP),
+                ("x-amz-signature", v4.as_str()),
+            ],
+        };
+        all.push(("policy", &policy));
+        all.extend_from_slice(more);
+        fields(&all)
+    };
+    let own = r#",["starts-with","$x-amz-algorithm",""],["starts-with","$x-amz-credential",""],["starts-with","$x-amz-date",""]"#;
+    let outcome = |form: &FormFields, token, end| {
+        let clock = StoppedClock::at(SECONDS);
+        let verifier = Verifier::new(temporary(token, end), clock, "us-east-1".to_owned(), SigV2::Allowed);
+        verifier.identify_form(form, "b").map(drop)
+    };
+    for version in [2, 4] {
+        let own = if version == 2 { "" } else { own };
+        let mentioned = format!(r#"{own},["eq","$x-amz-security-token","token-1"]"#);
+        let shown = [("x-amz-security-token", "token-1")];
+        let good = form(&mentioned, &shown, version);
+        assert_eq!(outcome(&good, Some("token-1"), Some(SECONDS)), Ok(()));
+        let auth = |error: AuthError| Err(FormError::Auth(error));
+        assert_eq!(outcome(&good, Some("token-1"), Some(SECONDS - 1)), auth(AuthError::SessionTokenExpired));
+        assert_eq!(outcome(&good, Some("token-2"), None), auth(AuthError::SessionToken));
+        assert_eq!(outcome(&good, None, None), auth(AuthError::SessionToken));
+        let missing = AuthError::SessionTokenMissing(AccessKeyId::new(ACCESS_KEY));
+        assert_eq!(outcome(&form(own, &[], version), Some("token-1"), None), auth(missing));
+        let extra = outcome(&form(own, &shown, version), Some("token-1"), None);
+        assert!(matches!(extra, Err(FormError::PolicyRefuses(_))), "a field that the policy does not mention");
     }
 }
 

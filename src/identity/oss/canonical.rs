@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
 
 use crate::identity::canonical::{encode_into, joined_header_value};
@@ -80,7 +80,7 @@ pub(super) fn query(raw: &str, except: &[u8], to: For) -> Zeroizing<String> {
     let encode =
         |name: &[u8], value: &[u8]| (encoded(name, false), Zeroizing::new(encoded(shown(name, value, to), false)));
     let mut all: Vec<_> = signed.map(|pair| encode(&pair.name, &pair.value)).collect();
-    all.sort();
+    all.sort_by(|a, b| (&a.0, a.1.as_str()).cmp(&(&b.0, b.1.as_str())));
     let mut out = Zeroizing::new(String::with_capacity(raw.len()));
     for (index, (name, value)) in all.iter().enumerate() {
         let separator = if index == 0 { "" } else { "&" };
@@ -112,14 +112,9 @@ pub(super) fn headers(parts: &Parts, host: &str, always: &[HeaderName], addition
 
 /// The lines that V1 and V2 begin with: method, `Content-MD5`, `Content-Type` and the date line.
 pub(super) fn first_lines(parts: &Parts, date: &str) -> Text {
-    let value = |headers: &HeaderMap, name: &str| headers.get(name).map(|v| v.as_bytes().to_vec()).unwrap_or_default();
+    let value = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let mut out = Zeroizing::new(Vec::with_capacity(256));
-    for line in [
-        parts.method.as_str().as_bytes(),
-        &value(&parts.headers, "content-md5"),
-        &value(&parts.headers, "content-type"),
-        date.as_bytes(),
-    ] {
+    for line in [parts.method.as_str().as_bytes(), value("content-md5"), value("content-type"), date.as_bytes()] {
         out.extend_from_slice(line);
         out.push(b'\n');
     }

@@ -6,6 +6,7 @@
 mod canonical;
 mod error;
 mod form;
+pub(super) mod fuzzing;
 mod head;
 mod subresources;
 #[cfg(test)]

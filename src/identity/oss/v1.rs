@@ -32,7 +32,7 @@ pub(super) fn verify_header(text: &str, asked: &Asked<'_>) -> Result<OssIdentifi
     if is_skewed(&date, asked.now) {
         return Err(OssAuthError::TimeTooSkewed { request: date.seconds(), now: millis(asked.now) / 1000 });
     }
-    let claimed = claim(Scheme::OssV1Header, key, signature);
+    let claimed = claim(Scheme::OssV1Header, key, signature.trim());
     asked.decide(claimed, &credential, &signing_key(credential.secret()), |resource, to| {
         let mut text = first_lines(asked.parts, &line);
         text.extend_from_slice(&headers(asked.parts, asked.host, &[], &[], to));
@@ -64,6 +64,5 @@ pub(super) fn verify_url(asked: &Asked<'_>) -> Result<OssIdentified, OssAuthErro
 
 /// A signature that is no base64 equals none that we compute.
 pub(super) fn claim(scheme: Scheme, access_key: AccessKeyId, signature: &str) -> Claimed {
-    let signature = signature.trim();
     Claimed { scheme, access_key, provided: signature.to_owned(), signature: STANDARD.decode(signature).ok() }
 }

@@ -231,7 +231,7 @@ fn check_payload(headers: &HeaderMap, place: Place) -> Result<(), OssAuthError> 
 fn canonical_request(asked: &Asked<'_>, resource: &OssResource, additional: &[&str], listed: &str, to: For) -> Text {
     let mut out = Zeroizing::new(Vec::with_capacity(512));
     let query = query(asked.query(), b"x-oss-signature", to);
-    for line in [asked.parts.method.as_str(), &encoded_path(resource, true), &query] {
+    for line in [asked.parts.method.as_str(), encoded_path(resource, true).as_str(), query.as_str()] {
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
     }

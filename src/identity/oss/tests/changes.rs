@@ -54,6 +54,7 @@ fn no_byte_of_what_is_signed_can_be_another() {
     let mut count = 0;
     let mut listed = 0;
     for case in fixture().vectors.iter().flat_map(Vector::cases) {
+        assert!(case.verify().is_ok(), "{}", case.id);
         let mut try_each = |text: &str, what: &str, put: &dyn Fn(&mut Case, String)| {
             for changed in each_change(text) {
                 let mut wrong = case.clone();

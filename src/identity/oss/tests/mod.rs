@@ -59,6 +59,7 @@ struct Expected {
     signature: String,
     authorization: Option<String>,
     form_field: Option<String>,
+    region: Option<String>,
 }
 
 /// A vector with one thing changed, and what the service answers.
@@ -130,7 +131,7 @@ impl Vector {
             secret: self.access_key_secret.clone(),
             access_key: self.access_key_id.clone(),
             token: self.security_token.clone(),
-            region: "cn-hangzhou".to_owned(),
+            region: self.expect.region.clone().unwrap_or("cn-hangzhou".to_owned()),
             now: self.now(),
         };
         let path_style = case(&sent.path_style_target, None);

@@ -359,8 +359,10 @@ fn a_request_says_by_itself_whether_it_is_osss() {
 
 #[test]
 fn no_error_tells_the_right_signature_or_a_secret() {
-    for case in good() {
-        let right = case.headers.last().unwrap().1.rsplit([':', '=', ' ']).next().unwrap().to_owned();
+    for mut case in good() {
+        let carrier = case.header("authorization").cloned().unwrap_or(case.target.clone());
+        let right = carrier.split("ignature=").nth(1).or(carrier.split(':').nth(1)).unwrap().to_owned();
+        assert!(right.len() >= 28);
         let mut wrong = case.clone();
         wrong.method = "PUT".to_owned();
         let text = format!("{:?} {}", error(&wrong), error(&wrong));
@@ -393,6 +395,7 @@ proptest! {
         prop_assert!(good.verify().is_ok(), "{}", target);
         let longer = Case { target: target.replacen("/bucket/", "/bucket/x", 1), ..good.clone() };
         prop_assert!(longer.verify().is_err());
-        prop_assert!(Case { target: format!("{target}x"), ..good }.verify().is_err());
+        let more = Case { target: format!("{target}x"), ..good };
+        prop_assert!(more.verify().is_err());
     }
 }
