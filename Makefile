@@ -37,6 +37,8 @@ test: setup
 		SEALGATE_BIN="$(BIN)" PATH="$(VENV)/bin:$$PATH" \
 			"$(VENV)/bin/pytest" -q -n 2 -p no:cacheprovider tests/clients && \
 		SEALGATE_BIN="$(BIN)" PATH="$(VENV)/bin:$$PATH" \
+			"$(VENV)/bin/pytest" -q -n 2 -p no:cacheprovider tests/oss && \
+		SEALGATE_BIN="$(BIN)" PATH="$(VENV)/bin:$$PATH" \
 			"$(VENV)/bin/pytest" -q -n 2 -p no:cacheprovider tests/durability; \
 	fi
 

@@ -19,6 +19,8 @@ pub(super) const FIELDS: &[&str] = &[
     "region",
     "default_encryption",
     "base_domains",
+    "oss_domains",
+    "oss_cnames",
     "access_key_id",
     "secret_access_key",
     "secret_access_key_file",

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::sse::DefaultEncryption;
-use crate::types::Timestamp;
+use crate::types::{BucketName, Timestamp};
 
 /// A value that one text holds.
 pub(super) trait Setting: Sized {
@@ -169,6 +169,18 @@ impl Setting for Domain {
             return Err(format!("{text:?} is not a domain name such as s3.example.com"));
         }
         Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+/// A domain that is bound to a bucket: `domain=bucket`.
+pub(super) struct Bound(pub(super) (String, BucketName));
+
+impl Setting for Bound {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a domain and its bucket such as img.example.com=pictures");
+        let (domain, bucket) = text.split_once('=').ok_or_else(wrong)?;
+        let domain = Domain::parse(domain.trim()).map_err(|_| wrong())?.0;
+        Ok(Self((domain, bucket.trim().parse().map_err(|_| wrong())?)))
     }
 }
 

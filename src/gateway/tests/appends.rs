@@ -220,7 +220,7 @@ async fn the_first_append_chooses_the_encryption_and_the_headers() {
     let sm4 = SseRequest::S3 { cipher: DataCipher::Sm4 };
     let object = at("one", "log");
     let system = BTreeMap::from([("content-type".to_owned(), "text/plain".to_owned())]);
-    let headers = ObjectHeaders { system, acl: CannedAcl::AuthenticatedRead, ..ObjectHeaders::default() };
+    let headers = ObjectHeaders { system, acl: Some(CannedAcl::AuthenticatedRead), ..ObjectHeaders::default() };
     let request = AppendRequest { sse: Some(sm4), headers: headers.clone(), ..append(&object, 0, b"one") };
     let first = house.gateway.append(&house.caller, request).await.unwrap();
     assert_eq!(first.written.sse, SseStatus::S3 { cipher: DataCipher::Sm4 });

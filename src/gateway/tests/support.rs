@@ -163,7 +163,7 @@ pub(super) fn get(at: &ObjectAt) -> GetRequest {
 pub(super) fn copy(from: &ObjectAt, to: &ObjectAt) -> CopyRequest {
     CopyRequest {
         tags: None,
-        acl: CannedAcl::Private,
+        acl: None,
         source: CopySource { at: from.clone(), version: None, conditions: Conditions::default(), customer_key: None },
         at: to.clone(),
         metadata: MetadataDirective::Copy,

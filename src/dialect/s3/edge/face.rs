@@ -136,7 +136,7 @@ pub fn body_face(error: &BodyError) -> Face {
             "MaxPostPreDataLengthExceededError",
             "Your POST request fields preceding the upload file were too large.",
         )
-        .with("MaxPostPreDataLengthBytes", super::form::MAX_FIELDS),
+        .with("MaxPostPreDataLengthBytes", crate::dialect::form::MAX_FIELDS),
         BodyError::FileTooLarge { proposed, maximum } => {
             bad("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
                 .with("ProposedSize", proposed)
