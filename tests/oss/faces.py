@@ -611,7 +611,9 @@ class AliOss:
         return self.rows(bucket, "listV2", {"continuation-token": "nextContinuationToken"}, prefix, delimiter, size)
 
     def rows(self, bucket, method, follow, prefix, delimiter, size):
-        rows, prefixes, query = [], [], {"prefix": prefix, "delimiter": delimiter, "max-keys": size}
+        # With V4, ali-oss signs a parameter without a value as `key=`, and no other client does: it is left out.
+        asked = {"prefix": prefix, "delimiter": delimiter, "max-keys": size}
+        rows, prefixes, query = [], [], {name: value for name, value in asked.items() if value}
         while True:
             page = self.at(bucket, method, query).value
             rows += [(row["name"], row["size"], row["etag"].strip('"')) for row in page["objects"] or []]
@@ -621,7 +623,7 @@ class AliOss:
             query |= {parameter: page[name] for parameter, name in follow.items()}
 
     def list_versions(self, bucket, prefix="", size=1000):
-        versions, markers, query = [], [], {"prefix": prefix, "max-keys": size}
+        versions, markers, query = [], [], {"max-keys": size} | ({"prefix": prefix} if prefix else {})
         while True:
             page = self.at(bucket, "getBucketVersions", query).value
             versions += [(row["name"], row["versionId"], row["isLatest"]) for row in page["objects"] or []]
