@@ -24,7 +24,7 @@ class Ossutil:
 
     def command(self, *words):
         signing = ["--sign-version", "v4", "--region", REGION] if self.version == "V4" else []
-        return [str(CACHE / "go" / "ossutil"), *map(str, words), "-c", str(self.config), "--retry-times", "1", *signing]
+        return [str(CACHE / "go" / "ossutil"), *map(str, words), "-c", str(self.config), *signing]
 
     @property
     def env(self):
