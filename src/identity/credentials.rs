@@ -164,11 +164,11 @@ impl Credentials {
     /// Whether a token is that of any credential here. Each is compared whole.
     pub(super) fn knows_token(&self, shown: &str) -> bool {
         let table = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
-        let is_shown = |token: &Secret| same(token.expose().as_bytes(), shown.as_bytes());
-        table
-            .values()
-            .filter_map(|credential| credential.token.as_ref())
-            .fold(false, |any, token| is_shown(token) || any)
+        let mut found = false;
+        for token in table.values().filter_map(|credential| credential.token.as_ref()) {
+            found |= same(token.expose().as_bytes(), shown.as_bytes());
+        }
+        found
     }
 
     /// Puts another table in place of this one. Requests whose head was verified before go on; every later request

@@ -43,6 +43,7 @@ type Sm4Gcm = AesGcm<Sm4, U12>;
 const SM4_KEY_LEN: usize = 16;
 
 /// The key of one attempt at a part.
+#[allow(clippy::large_enum_variant, reason = "one a part, and the large one is the usual one")]
 enum PartKey {
     /// What `ring` has.
     Ring(LessSafeKey),

@@ -269,7 +269,7 @@ async fn the_policys_lengths_bind_the_file() {
         let body = form(&[], &vec![0; len]);
         parser.push(&body);
         assert!(matches!(parser.next(), Ok(Some(Event::File { .. }))));
-        let mut file = FormFile { parser, len: 0, allowed: low..=high, ended: false };
+        let mut file = FormFile::new(parser, low..=high);
         loop {
             match file.decode(&mut Bytes::new()) {
                 Ok(Some(_)) => {}
