@@ -12,6 +12,7 @@ from oss_wire import Signer, post, signed
 from wire import send
 
 PART = 100 << 10
+CONTEXT = SSE + "-context"
 
 
 @pytest.fixture
@@ -127,6 +128,9 @@ REFUSALS = [
     ({SSE: "KMS", DATA: "sm4"}, 400, "InvalidDataEncryptionAlgorithmError"),
     ({SSE: "AES256", DATA: "SM4"}, 400, "InvalidArgument"),
     ({DATA: "SM4"}, 400, "InvalidArgument"),
+    ({SSE: "KMS", CONTEXT: '{"team": "blue"}'}, 400, "InvalidArgument"),
+    ({SSE: "KMS", KEY: "ID", CONTEXT: "team=blue"}, 400, "InvalidArgument"),
+    ({SSE: "AES256", CONTEXT: '{"team": "blue"}'}, 400, "InvalidArgument"),
     ({SSE: "KMS", KEY: "9468da86-3509-4f8d-a61e-6eab1eac0000"}, 404, "KeyNotFound"),
     ({SSE: "KMS", KEY: "alias/no-such-alias"}, 404, "AliasNotFound"),
     ({SSE: "KMS", KEY: "DISABLED"}, 409, "KeyDisabled"),
@@ -265,6 +269,12 @@ def test_the_etag_tells_an_md5_only_where_the_gateways_own_key_is_used(oss, buck
         etag = oss.put(bucket, name, b"body", mode.headers).headers["etag"].strip('"')
         assert (etag == md5) == (mode.headers[SSE] != "KMS"), name
         assert len(etag) == 32 and etag == etag.upper(), name
+
+
+def test_a_context_is_taken_beside_a_key(oss, bucket, key_id):
+    oss.put(bucket, "k", b"body", {SSE: "KMS", KEY: key_id, CONTEXT: '{"team": "blue"}'})
+    got = oss.get(bucket, "k")
+    assert (got.body, got.headers[KEY]) == (b"body", key_id) and CONTEXT not in got.headers
 
 
 def test_sse_c_is_served(oss, bucket):
