@@ -611,9 +611,9 @@ class AliOss:
         return self.rows(bucket, "listV2", {"continuation-token": "nextContinuationToken"}, prefix, delimiter, size)
 
     def rows(self, bucket, method, follow, prefix, delimiter, size):
-        # It signs an empty parameter under V4 as nobody else does: with its `=`.
-        query = {"max-keys": size} | {name: value for name, value in (("prefix", prefix), ("delimiter", delimiter)) if value}
-        rows, prefixes = [], []
+        # With V4, ali-oss signs a parameter without a value as `key=`, and no other client does: it is left out.
+        asked = {"prefix": prefix, "delimiter": delimiter, "max-keys": size}
+        rows, prefixes, query = [], [], {name: value for name, value in asked.items() if value}
         while True:
             page = self.at(bucket, method, query).value
             rows += [(row["name"], row["size"], row["etag"].strip('"')) for row in page["objects"] or []]
