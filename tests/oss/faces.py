@@ -366,10 +366,7 @@ class PythonV2:
         return self.call("get_bucket_acl", "GetBucketAcl", bucket=bucket).value.acl
 
     def put_tags(self, bucket, key, tags):
-        kind = v2.models.object_basic if key else v2.models.bucket_tags
-        tag = v2.models.object_basic.Tag
         body = v2.Tagging(tag_set=v2.TagSet(tags=[v2.Tag(key=name, value=value) for name, value in tags.items()]))
-        assert kind and tag
         if key:
             return self.call("put_object_tagging", "PutObjectTagging", bucket=bucket, key=key, tagging=body)
         return self.call("put_bucket_tags", "PutBucketTags", bucket=bucket, tagging=body)
@@ -611,9 +608,9 @@ class AliOss:
         return self.rows(bucket, "listV2", {"continuation-token": "nextContinuationToken"}, prefix, delimiter, size)
 
     def rows(self, bucket, method, follow, prefix, delimiter, size):
-        # It signs an empty parameter under V4 as nobody else does: with its `=`.
-        query = {"max-keys": size} | {name: value for name, value in (("prefix", prefix), ("delimiter", delimiter)) if value}
-        rows, prefixes = [], []
+        # With V4, ali-oss signs a parameter without a value as `key=`, and no other client does: it is left out.
+        asked = {"prefix": prefix, "delimiter": delimiter, "max-keys": size}
+        rows, prefixes, query = [], [], {name: value for name, value in asked.items() if value}
         while True:
             page = self.at(bucket, method, query).value
             rows += [(row["name"], row["size"], row["etag"].strip('"')) for row in page["objects"] or []]

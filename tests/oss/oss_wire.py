@@ -127,7 +127,10 @@ class Signer:
             fields |= {"x-oss-signature-version": "OSS4-HMAC-SHA256", "x-oss-credential": f"{self.access_key}/{self.scope}", "x-oss-date": self.stamp}
         if self.token:
             fields["x-oss-security-token"] = self.token
-        allowed = [{"bucket": bucket}, *({name: value} for name, value in fields.items()), *conditions]
+        allowed = [{"bucket": bucket}, *({name: value} for name, value in fields.items() if name != "key" or "$" not in value), *conditions]
+        if "$" in key:
+            # What the client's file is called is not known when the policy is signed.
+            allowed.append(["starts-with", "$key", key.partition("$")[0]])
         expiration = (self.now + datetime.timedelta(seconds=expires)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         policy = base64.b64encode(json.dumps({"expiration": expiration, "conditions": allowed}).encode()).decode()
         fields["policy"] = policy

@@ -10,12 +10,13 @@ import socket
 import subprocess
 import time
 
+import boto3
 import oss2
 import pytest
 from conftest import Gateway, clients
 from crc import crc64
-from encryption import KEY, SSE
-from faces import CACHE, Oss2, Refused, Who
+from encryption import DATA, KEY, SSE
+from faces import CACHE, REGION, Oss2, Refused, Who
 
 DEPLOY = clients.ROOT / "deploy"
 UNPACKED = CACHE / "nginx"
@@ -74,7 +75,8 @@ class Edge:
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, data
 
 
-USER = "[[users]]\nname = \"cdn\"\naccess_key_id = \"AKCDN\"\nsecret_access_key = \"cdns-secret-only-for-tests\"\n"
+CDN = Who("AKCDN", "only-for-tests-of-the-cdn")
+USER = f'[[users]]\nname = "cdn"\naccess_key_id = "{CDN.key_id}"\nsecret_access_key = "{CDN.secret}"\n'
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def world(tmp_path_factory):
         statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::media/*",
                      "Principal": {"AWS": "arn:aws:iam::000000000000:user/cdn"}}
         gateway.client().put_bucket_policy(Bucket="media", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
-        edge = Edge(gateway, tmp_path_factory.mktemp("edge"), Who("AKCDN", "cdns-secret-only-for-tests")).start()
+        edge = Edge(gateway, tmp_path_factory.mktemp("edge"), CDN).start()
         yield gateway, oss, edge
     finally:
         if edge:
@@ -170,15 +172,20 @@ def test_head_costs_no_body(world):
     assert (status, headers["content-length"], data) == (200, "5", b"")
 
 
-def test_a_kms_object_is_served_where_the_reader_may_use_its_key(world):
+def test_objects_under_cmks_are_served_where_the_reader_may_use_the_key(world):
     gateway, oss, edge = world
-    kms = gateway.client("kms")
-    arn = kms.create_key()["KeyMetadata"]["Arn"]
-    key = arn.rsplit("/", 1)[1]
-    oss.put("media", "kms", b"body", {SSE: "KMS", KEY: key})
-    status, headers, data = edge(PRIVATE, "/kms")
-    assert (status, data, headers[SSE], headers[KEY]) == (200, b"body", "KMS", key), data
-    oss.put("assets", "kms", b"body", {SSE: "KMS", KEY: key})
+    readers = boto3.client("kms", endpoint_url=gateway.endpoint, region_name=REGION, aws_access_key_id=CDN.key_id,
+                           aws_secret_access_key=CDN.secret)
+    own, other = (client.create_key()["KeyMetadata"]["KeyId"] for client in (readers, gateway.client("kms")))
+    for name, mode in (("service", {SSE: "KMS"}), ("own", {SSE: "KMS", KEY: own}), ("sm4", {SSE: "KMS", DATA: "SM4"})):
+        oss.put("media", "kms " + name, b"body", mode)
+        status, headers, data = edge(PRIVATE, "/kms%20" + name)
+        assert (status, data) == (200, b"body"), name
+        assert {header: headers.get(header) for header in mode} == mode
+    oss.put("media", "kms other", b"body", {SSE: "KMS", KEY: other})
+    status, _, data = edge(PRIVATE, "/kms%20other")
+    assert status == 403 and b"This request is forbidden by kms." in data
+    oss.put("assets", "kms", b"body", {SSE: "KMS"})
     assert edge(PUBLIC, "/kms")[0] == 403, "nobody anonymous uses a master key"
 
 
@@ -197,7 +204,7 @@ def test_the_edge_reads_objects_and_does_nothing_else(world):
     # A client's own head does not get through either.
     assert edge(PRIVATE, "/kept", headers={"x-oss-process": "x", "Authorization": "OSS a:b", "x-oss-security-token": "t"})[2] == b"kept"
     # It is the credential that cannot, and not only nginx that will not.
-    cdn = Oss2(gateway, "V1", Who("AKCDN", "cdns-secret-only-for-tests"))
+    cdn = Oss2(gateway, "V1", CDN)
     assert cdn.get("media", "kept").body == b"kept"
     for attempt in (
         lambda: cdn.put("media", "kept", b"x"), lambda: cdn.delete("media", "kept"), lambda: cdn.list("media"), lambda: cdn.list2("media"),

@@ -12,6 +12,8 @@ import requests
 from faces import REGION
 
 UPLOAD = "0004B9895DBBB6EC98E36"
+OSS_POLICY = (b'{"Version":"1","Statement":[{"Effect":"Allow","Principal":["*"],"Action":["oss:GetObject"],'
+              b'"Resource":["acs:oss:*:*:B/*"]}]}')
 CASES = [
     # Method, path, parameters, headers, body, status, code.
     ("GET", "/B/absent", {}, {}, b"", 404, "NoSuchKey"),
@@ -42,6 +44,7 @@ CASES = [
     ("PUT", "/B/k", {}, {"Content-MD5": "XUFAKrxLKna5cZ2REBfFkg=="}, b"not hello", 400, "InvalidDigest"),
     ("PUT", "/B/k", {}, {"Content-MD5": "short"}, b"body", 400, "InvalidDigest"),
     ("PUT", "/B/k", {}, {"x-oss-storage-class": "Nonesuch"}, b"body", 400, "InvalidArgument"),
+    ("PUT", "/B/k", {}, {"x-oss-storage-class": "IA"}, b"body", 400, "NotImplemented"),
     ("PUT", "/B/k", {}, {"x-oss-object-acl": "wrong"}, b"body", 400, "InvalidArgument"),
     ("PUT", "/B/k", {}, {"x-oss-tagging": "a=b&a=c"}, b"body", 400, "InvalidTag"),
     ("PUT", "/B/k", {}, {"If-Modified-Since": "Thu, 01 Jan 2015 00:00:00 GMT"}, b"body", 400, "NotImplemented"),
@@ -65,6 +68,10 @@ CASES = [
     ("PUT", "/B/", {"versioning": ""}, {}, b"<VersioningConfiguration><Status>On</Status></VersioningConfiguration>", 400, "MalformedXML"),
     ("PUT", "/B/kept", {"tagging": ""}, {}, b"<Tagging>", 400, "MalformedXML"),
     ("GET", "/B/kept", {"versionId": "nonesuch"}, {}, b"", 404, "NoSuchVersion"),
+    ("PUT", "/B/k", {}, {"x-oss-meta-a": "x" * 3000}, b"body", 400, "InvalidArgument"),
+    ("PUT", "/B-zrs/", {}, {}, b"<CreateBucketConfiguration><DataRedundancyType>ZRS</DataRedundancyType></CreateBucketConfiguration>", 400,
+     "NotImplemented"),
+    ("PUT", "/B/", {"policy": ""}, {}, OSS_POLICY, 400, "InvalidPolicyDocument"),
     ("PUT", "/B/", {"website": ""}, {}, b"<WebsiteConfiguration/>", 400, "NotImplemented"),
     ("PUT", "/B/", {"lifecycle": ""}, {}, b"<LifecycleConfiguration/>", 400, "NotImplemented"),
     ("PUT", "/B/", {"logging": ""}, {}, b"<BucketLoggingStatus/>", 400, "NotImplemented"),
@@ -110,7 +117,7 @@ def test_every_error_has_its_code(gateway, house, case, signature):
 
 
 HEADS = [("/B/absent", {}, 404, "NoSuchKey"), ("/B/absent", {"objectMeta": ""}, 404, "NoSuchKey"), ("/B-absent/k", {}, 404, "NoSuchBucket"),
-         ("/B/dangling", {}, 404, "SymlinkTargetNotExist")]
+         ("/B/dangling", {}, 404, "SymlinkTargetNotExist"), ("/B/", {}, 405, "MethodNotAllowed")]
 
 
 @pytest.mark.parametrize("path, params, status, code", HEADS, ids=[row[0] + row[3] for row in HEADS])

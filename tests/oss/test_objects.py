@@ -7,7 +7,7 @@ import re
 
 import pytest
 from crc import crc64
-from faces import Refused
+from faces import AliOss, Oss2, Refused
 
 SEGMENT = 64 << 10
 ODD_KEYS = ["plain", "dir/a b+c", "é中文/文件.txt", "a//b", "./c/../d", "per%20cent%2F", "q?a=b&c", "quote'\"<&>", "trailing/", "~!@#$^*()_-=[]{}|;:,.", "\u0001ctl"]
@@ -35,17 +35,18 @@ def test_bodies_of_every_size_come_back_with_their_checksums(face, bucket):
 
 
 def test_odd_keys_are_kept_as_they_are(face, bucket):
-    keys = [key for key in ODD_KEYS if not (key.startswith("\u0001") and "ali" in type(face).__name__.lower())]
-    if type(face).__name__ != "Oss2":
-        keys.remove("./c/../d")  # Their HTTP libraries resolve the dots of what they have signed.
+    # Only oss2 writes slashes as %2F; the HTTP libraries under the others resolve dots before anything is sent.
+    keys = [key for key in ODD_KEYS if "./" not in key or isinstance(face, Oss2)]
+    if isinstance(face, AliOss):
+        # It lists without encoding-type=url, and XML has no such character.
+        keys.remove("\u0001ctl")
     for number, key in enumerate(keys):
         face.put(bucket, key, b"%d" % number)
     for number, key in enumerate(keys):
         assert face.get(bucket, key).body == b"%d" % number, key
     for listing in (face.list, face.list2):
         rows, _ = listing(bucket, size=3)
-        assert [row[0] for row in rows if "\u0001" not in row[0]] == sorted(
-            (key for key in keys if "\u0001" not in key), key=lambda key: key.encode())
+        assert [row[0] for row in rows] == sorted(keys, key=str.encode)
 
 
 def test_stored_headers_and_metadata_come_back(face, bucket):

@@ -12,6 +12,7 @@ from oss_wire import Signer, post, signed
 from wire import send
 
 PART = 100 << 10
+CONTEXT = SSE + "-context"
 
 
 @pytest.fixture
@@ -127,19 +128,20 @@ REFUSALS = [
     ({SSE: "KMS", DATA: "sm4"}, 400, "InvalidDataEncryptionAlgorithmError"),
     ({SSE: "AES256", DATA: "SM4"}, 400, "InvalidArgument"),
     ({DATA: "SM4"}, 400, "InvalidArgument"),
+    ({SSE: "KMS", CONTEXT: '{"team": "blue"}'}, 400, "InvalidArgument"),
+    ({SSE: "KMS", KEY: "ID", CONTEXT: "team=blue"}, 400, "InvalidArgument"),
+    ({SSE: "AES256", CONTEXT: '{"team": "blue"}'}, 400, "InvalidArgument"),
     ({SSE: "KMS", KEY: "9468da86-3509-4f8d-a61e-6eab1eac0000"}, 404, "KeyNotFound"),
     ({SSE: "KMS", KEY: "alias/no-such-alias"}, 404, "AliasNotFound"),
     ({SSE: "KMS", KEY: "DISABLED"}, 409, "KeyDisabled"),
-    ({SSE: "KMS", KEY: "DOOMED"}, 409, "KeyPendingDeletion"),
 ]
 
 
 @pytest.fixture(scope="module")
 def keys(kms):
-    """A usable key, a disabled one, and one that is scheduled for deletion."""
-    found = {name: kms.create_key()["KeyMetadata"]["KeyId"] for name in ("ID", "DISABLED", "DOOMED")}
+    """A usable key and a disabled one."""
+    found = {name: kms.create_key()["KeyMetadata"]["KeyId"] for name in ("ID", "DISABLED")}
     kms.disable_key(KeyId=found["DISABLED"])
-    kms.schedule_key_deletion(KeyId=found["DOOMED"], PendingWindowInDays=7)
     return found
 
 
@@ -236,29 +238,20 @@ def test_only_the_owner_configures_encryption(faces, gateway, oss, bucket):
     assert oss.encryption(bucket) == ("AES256", None, None)
 
 
-# What happens to the key, and what a read and a write then answer.
-KEY_STATES = [
-    ("disable_key", {}, 409, "KeyDisabled"),
-    ("schedule_key_deletion", {"PendingWindowInDays": 7}, 409, "KeyPendingDeletion"),
-]
-
-
-@pytest.mark.parametrize("action, options, status, code", KEY_STATES, ids=[row[0] for row in KEY_STATES])
-def test_a_key_out_of_use_closes_its_objects(face, kms, bucket, action, options, status, code):
+def test_a_disabled_key_closes_its_objects(face, kms, bucket):
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     mode = {SSE: "KMS", KEY: key}
     face.put(bucket, "k", b"body", mode)
     face.put_encryption(bucket, "KMS", key)
-    getattr(kms, action)(KeyId=key, **options)
+    kms.disable_key(KeyId=key)
     for attempt in (lambda: face.get(bucket, "k"), lambda: face.copy(bucket, "to", bucket, "k", {SSE: "AES256"}),
                     lambda: face.put(bucket, "new", b"x", mode), lambda: face.put(bucket, "by default", b"x")):
         with pytest.raises(Refused) as refused:
             attempt()
-        assert (refused.value.status, refused.value.code) == (status, code)
+        assert (refused.value.status, refused.value.code) == (409, "KeyDisabled")
     head = face.head(bucket, "k").headers
     assert (head["content-length"], head[KEY]) == ("4", key), "HEAD needs no key"
     assert [row[0] for row in face.list(bucket)[0]] == ["k"]
-    kms.cancel_key_deletion(KeyId=key) if action != "disable_key" else None
     kms.enable_key(KeyId=key)
     assert face.get(bucket, "k").body == b"body"
 
@@ -276,6 +269,12 @@ def test_the_etag_tells_an_md5_only_where_the_gateways_own_key_is_used(oss, buck
         etag = oss.put(bucket, name, b"body", mode.headers).headers["etag"].strip('"')
         assert (etag == md5) == (mode.headers[SSE] != "KMS"), name
         assert len(etag) == 32 and etag == etag.upper(), name
+
+
+def test_a_context_is_taken_beside_a_key(oss, bucket, key_id):
+    oss.put(bucket, "k", b"body", {SSE: "KMS", KEY: key_id, CONTEXT: '{"team": "blue"}'})
+    got = oss.get(bucket, "k")
+    assert (got.body, got.headers[KEY]) == (b"body", key_id) and CONTEXT not in got.headers
 
 
 def test_sse_c_is_served(oss, bucket):

@@ -1,9 +1,11 @@
 //! Vectors that the service's own SDKs signed, every change of one byte in them, and every refusal.
 
+mod cases;
 mod changes;
 mod forms;
 mod refusals;
 mod signer;
+mod times;
 mod tokens;
 mod vectors;
 
