@@ -318,3 +318,68 @@ impl Gateway {
         Ok(self.store.set_bucket_config(name, BLOCK, value).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Authenticated, Caller};
+    use crate::store::Versioning;
+    use crate::types::Timestamp;
+
+    fn bucket(acl: CannedAcl, reach: AclReach) -> Bucket {
+        Bucket {
+            name: "bkt".parse().unwrap(),
+            owner: UserId::new("ann"),
+            created: Timestamp(0),
+            region: "r".into(),
+            versioning: Versioning::Never,
+            configs: acl_config(BucketAcl { acl, reach }),
+        }
+    }
+
+    fn object(acl: Option<CannedAcl>) -> Metadata {
+        let ann = Requester::from(Caller::User(Authenticated::for_test("ann", false)));
+        Metadata { access: fields_of(&bucket(CannedAcl::Private, AclReach::Bucket), &ann, acl), ..Metadata::default() }
+    }
+
+    #[test]
+    fn a_buckets_acl_reaches_objects_only_where_it_was_meant_to_and_they_have_none() {
+        use AclReach::{Bucket as Alone, Objects};
+        use CannedAcl::{Private, PublicRead, PublicReadWrite};
+        let nobody = Requester::from(Caller::Anonymous);
+        let table = [
+            (PublicRead, Objects, None, true),
+            (PublicReadWrite, Objects, None, true),
+            (PublicRead, Objects, Some(Private), false),
+            (PublicRead, Alone, None, false),
+            (Private, Objects, None, false),
+            (Private, Alone, Some(PublicRead), true),
+        ];
+        for (acl, reach, own, reads) in table {
+            let bucket = bucket(acl, reach);
+            let lets = |action| object_lets(&bucket, &object(own), &nobody, action);
+            assert_eq!(lets(Action::GetObject), reads, "{acl:?} {reach:?} {own:?}");
+            assert!(!lets(Action::GetObjectAcl) && !lets(Action::PutObjectAcl));
+            // Whichever way it was set, it says who lists.
+            assert_eq!(bucket_lets(&bucket, &nobody, Action::ListBucket), acl != Private);
+        }
+    }
+
+    #[test]
+    fn what_blocks_public_acls_blocks_an_inherited_one() {
+        let mut bucket = bucket(CannedAcl::PublicRead, AclReach::Objects);
+        let block = PublicAccessBlock { ignore_acls: true, ..PublicAccessBlock::default() };
+        bucket.configs.insert(BLOCK.to_owned(), serde_json::to_vec(&block).unwrap());
+        let nobody = Requester::from(Caller::Anonymous);
+        assert!(!object_lets(&bucket, &object(None), &nobody, Action::GetObject));
+        assert!(!bucket_lets(&bucket, &nobody, Action::ListBucket));
+    }
+
+    #[test]
+    fn a_private_bucket_keeps_nothing_of_an_acl() {
+        assert!(acl_config(CannedAcl::Private.into()).is_empty());
+        assert!(acl_config(BucketAcl { acl: CannedAcl::Private, reach: AclReach::Objects }).is_empty());
+        let [(_, reach), (_, own)] = kept(CannedAcl::PublicRead.into());
+        assert!(reach.is_none() && own.is_some());
+    }
+}

@@ -366,10 +366,7 @@ class PythonV2:
         return self.call("get_bucket_acl", "GetBucketAcl", bucket=bucket).value.acl
 
     def put_tags(self, bucket, key, tags):
-        kind = v2.models.object_basic if key else v2.models.bucket_tags
-        tag = v2.models.object_basic.Tag
         body = v2.Tagging(tag_set=v2.TagSet(tags=[v2.Tag(key=name, value=value) for name, value in tags.items()]))
-        assert kind and tag
         if key:
             return self.call("put_object_tagging", "PutObjectTagging", bucket=bucket, key=key, tagging=body)
         return self.call("put_bucket_tags", "PutBucketTags", bucket=bucket, tagging=body)

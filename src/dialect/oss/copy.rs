@@ -8,7 +8,7 @@ use crate::dialect::conditions;
 use crate::gateway::{Conditions, CopyRequest, CopySource, MetadataDirective, Written};
 use crate::types::{ObjectAt, VersionId};
 
-use super::error::{bad_key, quoted};
+use super::error::{bad_key, face, quoted};
 use super::face::Face;
 use super::objects::{write_conditions, write_face};
 use super::request::{Call, bucket, key, version};
@@ -93,10 +93,11 @@ impl OssDialect {
         let forbidden = self.forbids_overwrite(&call, &at.bucket).await?;
         let own = headers::of(&call.headers)?;
         let onto_itself = source.at == at && source.version.is_none();
+        let replaces = onto_itself && !self.gateway.keeps_versions(&at.bucket).await.map_err(|error| face(&error))?;
         let directive = call.header("x-oss-metadata-directive").map(str::to_ascii_uppercase);
         let metadata = match directive.as_deref() {
-            // A copy onto itself replaces, whatever the directive says.
-            None | Some("COPY" | "REPLACE") if onto_itself => MetadataDirective::Replace(own),
+            // Where no versions are kept, a copy onto itself replaces, whatever the directive says.
+            None | Some("COPY") if replaces => MetadataDirective::Replace(own),
             None | Some("COPY") => MetadataDirective::Copy,
             Some("REPLACE") => MetadataDirective::Replace(own),
             Some(other) => {

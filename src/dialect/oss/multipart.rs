@@ -14,7 +14,7 @@ use crate::types::{PartNumber, UploadId};
 use super::error::{bad_name, face, quoted};
 use super::face::Face;
 use super::listing::Rows;
-use super::objects::{write_conditions, write_face};
+use super::objects::{md5_of, write_conditions, write_face};
 use super::request::{Call, part_number};
 use super::response::Reply;
 use super::service::OssDialect;
@@ -149,7 +149,7 @@ impl OssDialect {
         };
         let written = self.gateway.put_part(&call.requester, request).await.map_err(|error| face(&error))?;
         let mut out = part_headers(&written);
-        describe::content_md5(md5, &mut out);
+        describe::content_md5(md5.or_else(|| md5_of(&written.etag, &written.sse)), &mut out);
         Ok(Reply::empty().with(out))
     }
 

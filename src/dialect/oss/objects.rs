@@ -158,7 +158,7 @@ pub(super) fn outcome_of(deleted: Deleted, named: Option<VersionId>) -> (Option<
 }
 
 /// The MD5 that an ETag is, where the mode makes it one.
-fn md5_of(etag: &str, sse: &SseStatus) -> Option<[u8; 16]> {
+pub(super) fn md5_of(etag: &str, sse: &SseStatus) -> Option<[u8; 16]> {
     if !matches!(sse, SseStatus::S3 { .. } | SseStatus::None) {
         return None;
     }
