@@ -1,7 +1,10 @@
 """ossutil, as people use it, with V1 and V4 signatures. It checks CRC64 on every transfer by itself."""
 
+import contextlib
+import json
 import os
 import secrets
+import signal
 import subprocess
 import time
 import urllib.request
@@ -111,6 +114,18 @@ def test_a_directory_is_copied_synced_and_removed(ossutil, oss, bucket, tmp_path
     assert keys(oss, bucket) == []
 
 
+def whole_checkpoint(directory, process):
+    """Holds the process; whether a checkpoint of it can be read then. If not, it goes on."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    for path in directory.rglob("*"):
+        with contextlib.suppress(ValueError):
+            if path.is_file() and json.loads(path.read_text()):
+                return True
+    process.send_signal(signal.SIGCONT)
+    return False
+
+
 def test_a_large_file_is_resumed_where_it_was_cut(ossutil, oss, bucket, tmp_path):
     source, body = tmp_path / "large", os.urandom(40 * PART + 5)
     source.write_bytes(body)
@@ -123,6 +138,10 @@ def test_a_large_file_is_resumed_where_it_was_cut(ossutil, oss, bucket, tmp_path
     while not (uploads := oss.uploads(bucket)) or len(oss.parts(bucket, "large", uploads[0][1])) < 3:
         assert first.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
+    # Not while it writes its checkpoint, which it does in place: a torn one makes it begin anew.
+    while not whole_checkpoint(tmp_path / "checkpoints", first):
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
     first.kill()
     first.wait()
     done = oss.parts(bucket, "large", uploads[0][1])
