@@ -3,8 +3,10 @@
 #![allow(clippy::cast_possible_truncation, reason = "offsets in tests are of bodies in memory")]
 
 mod bodies;
+mod copies;
 mod hostile;
 mod keys;
+mod ledger;
 mod metadata;
 mod operations;
 mod rollback;
