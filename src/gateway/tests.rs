@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "offsets in tests are of bodies in memory")]
 
 mod bodies;
+mod copies;
 mod hostile;
 mod keys;
 mod metadata;
