@@ -6,6 +6,7 @@ mod bodies;
 mod copies;
 mod hostile;
 mod keys;
+mod ledger;
 mod metadata;
 mod operations;
 mod rollback;

@@ -1,4 +1,4 @@
-//! Edits of what is stored beside a body (adversary.md C6, C7, C9), and of uploads in progress.
+//! Edits of what is stored beside a body (C6, C7 and C9 in tests/threats.toml), and of uploads in progress.
 
 use std::sync::Arc;
 
