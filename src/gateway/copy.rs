@@ -2,9 +2,9 @@
 
 use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
-use crate::sse::{SseChoice, SseMode};
+use crate::sse::{Envelope, ObjectKind, SseChoice, SseMode};
 use crate::store::{self, Bucket, Commit, CopyPlan, OpenObject, Precondition, Versioning};
-use crate::types::{ObjectAt, VersionId};
+use crate::types::{ObjectAt, ObjectKey, VersionId};
 
 use super::access::principal_for;
 use super::acl::check_acl;
@@ -95,9 +95,12 @@ impl Gateway {
             precondition = read;
         }
         let copying = Copying { at: &request.at, choice, bucket, headers, precondition };
+        if let Some(target) = source.looked.link_target()? {
+            return unless_overtaken(self.copy_link(caller, source, copying, target).await, onto_itself);
+        }
         let checksums = self.source_checksums(&source).await?;
         let has_checksum = request.checksum.is_none_or(|wanted| checksums.iter().any(|one| one.algorithm == wanted));
-        if has_checksum && shares_body(source.looked.envelope.mode(), choice) {
+        if has_checksum && shares_body(&source.looked.envelope, choice) {
             match self.copy_sharing(caller, &request.source, &source, &copying, &checksums).await? {
                 None if onto_itself => return Ok(None),
                 // The copy of another object may be of what that was when it was opened.
@@ -106,11 +109,7 @@ impl Gateway {
             }
         }
         let compute = request.checksum.or(checksums.first().map(|one| one.algorithm));
-        match self.copy_sealing_anew(caller, source, copying, compute).await {
-            // The request's own conditions are judged against what is there now, in the next try.
-            Err(Error::PreconditionFailed(_)) if onto_itself => Ok(None),
-            written => written.map(Some),
-        }
+        unless_overtaken(self.copy_sealing_anew(caller, source, copying, compute).await, onto_itself)
     }
 
     /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
@@ -177,9 +176,32 @@ impl Gateway {
             modified: stored.modified,
             sse: envelope.status(customer_of(choice)),
             checksum: checksums.first().cloned(),
+            crc64: looked.summary.crc64,
             size: looked.summary.plain_len.0,
             source_version: source.version.clone(),
         }))
+    }
+
+    /// Copies a symbolic link as one: what it leads to is not read, and the link has no data that a key could be for.
+    async fn copy_link(
+        &self,
+        caller: &Requester,
+        source: OpenedSource,
+        copying: Copying<'_>,
+        target: ObjectKey,
+    ) -> Result<Written, Error> {
+        let write = ObjectWrite {
+            choice: SseChoice::resolve(None, None, self.default),
+            at: copying.at.clone(),
+            headers: copying.headers,
+            digests: DeclaredDigests::default(),
+            precondition: copying.precondition,
+            kind: ObjectKind::Symlink,
+            target: Some(target),
+            bucket: copying.bucket.clone(),
+        };
+        let written = self.write_object(caller, write, Intake::nothing()).await?;
+        Ok(Written { source_version: source.version, ..written })
     }
 
     /// Opens the source and seals it anew, as a stream: where the copy's ETag must be an MD5 that the source has not,
@@ -201,10 +223,21 @@ impl Gateway {
             choice: copying.choice.clone(),
             digests: DeclaredDigests { compute, ..DeclaredDigests::default() },
             precondition: copying.precondition,
+            kind: ObjectKind::Normal,
+            target: None,
             bucket: copying.bucket.clone(),
         };
         let written = self.write_object(caller, write, body).await?;
         Ok(Written { source_version: version, ..written })
+    }
+}
+
+/// How a try to copy ended: `None` when it was to take its source's place and something else is there now. The request's own
+/// conditions are judged against that, in the next try.
+fn unless_overtaken(copied: Result<Written, Error>, onto_itself: bool) -> Result<Option<Written>, Error> {
+    match copied {
+        Err(Error::PreconditionFailed(_)) if onto_itself => Ok(None),
+        copied => copied.map(Some),
     }
 }
 
@@ -216,12 +249,16 @@ fn onto_itself(request: &CopyRequest, bucket: &Bucket) -> bool {
 }
 
 /// Whether the copy can have the source's body. Not when it goes to SSE-S3 from another mode: an SSE-S3 object's ETag
-/// is the MD5 of its plaintext, and the source's manifest has none. Nor between an encrypted body and one that is not.
-fn shares_body(from: SseMode, to: &SseChoice) -> bool {
-    match (from, to) {
-        (SseMode::S3, SseChoice::S3 | SseChoice::Kms { .. } | SseChoice::Customer(_))
+/// is the MD5 of its plaintext, and the source's manifest has none. Nor between an encrypted body and one that is not, nor
+/// where another cipher is to encrypt it.
+fn shares_body(from: &Envelope, to: &SseChoice) -> bool {
+    if from.cipher != to.cipher() {
+        return false;
+    }
+    match (from.mode(), to) {
+        (SseMode::S3, SseChoice::S3 { .. } | SseChoice::Kms { .. } | SseChoice::Customer(_))
         | (SseMode::Kms | SseMode::Customer, SseChoice::Kms { .. } | SseChoice::Customer(_)) => true,
-        (SseMode::Kms | SseMode::Customer, SseChoice::S3) => false,
+        (SseMode::Kms | SseMode::Customer, SseChoice::S3 { .. }) => false,
         (SseMode::None, to) => matches!(to, SseChoice::None),
         (SseMode::S3 | SseMode::Kms | SseMode::Customer, SseChoice::None) => false,
     }

@@ -83,6 +83,7 @@ impl Gateway {
             etag: looked.etag(),
             size: looked.summary.plain_len.0,
             modified: looked.object.modified,
+            kind: looked.summary.kind,
         })
     }
 

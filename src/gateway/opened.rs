@@ -15,7 +15,7 @@ use crate::types::{ObjectAt, VersionId};
 
 use super::access::principal_for;
 use super::transfer::open_from;
-use super::{CannedAcl, Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut, Tags};
+use super::{Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut, Tags};
 
 /// A stored object whose metadata has been verified: nothing of it was altered, and it belongs to this bucket and key.
 pub(super) struct Looked {
@@ -30,14 +30,18 @@ impl Looked {
         self.envelope.etag.as_ref().unwrap_or(&self.summary.etag).clone()
     }
 
+    /// The MD5 of the plaintext, where the ETag is it.
+    fn md5(&self) -> Option<[u8; 16]> {
+        if self.summary.kind != ObjectKind::Normal || !self.envelope.mode().shows_digests() {
+            return None;
+        }
+        let mut md5 = [0; 16];
+        hex::decode_to_slice(self.etag(), &mut md5).ok().map(|()| md5)
+    }
+
     pub(super) fn headers(&self) -> ObjectHeaders {
         let metadata = self.object.metadata.clone();
-        ObjectHeaders {
-            system: metadata.system,
-            user: metadata.user,
-            tags: Tags::kept(metadata.tags),
-            acl: CannedAcl::default(),
-        }
+        ObjectHeaders { system: metadata.system, user: metadata.user, tags: Tags::kept(metadata.tags), acl: None }
     }
 }
 
@@ -97,6 +101,10 @@ impl Gateway {
             sse: looked.envelope.status(customer).without_context(),
             checksums: Vec::new(),
             range: None,
+            md5: looked.md5(),
+            crc64: looked.summary.crc64,
+            kind: looked.summary.kind,
+            symlink: looked.link_target()?,
             parts: (looked.summary.kind == ObjectKind::Multipart).then_some(looked.summary.parts),
         })
     }
@@ -133,11 +141,23 @@ impl Gateway {
         range: Option<(u64, u64)>,
     ) -> Result<PlainOut, Error> {
         let layout = self.layout(looked, open).await?;
+        self.plaintext_in(&layout, looked, open, data_key, range).await
+    }
+
+    /// The same, where the layout is known already.
+    pub(super) async fn plaintext_in(
+        &self,
+        layout: &Arc<Layout>,
+        looked: &Looked,
+        open: &dyn OpenObject,
+        data_key: &DataKey,
+        range: Option<(u64, u64)>,
+    ) -> Result<PlainOut, Error> {
         let (cipher, opener) = match range {
-            None => BodyOpener::whole(data_key, self.keys.attribute_key(), looked.envelope.object, Arc::clone(&layout)),
+            None => BodyOpener::whole(data_key, self.keys.attribute_key(), looked.envelope.object, Arc::clone(layout)),
             Some((first, len)) => {
                 let plain = PlainOffset(first)..PlainOffset(first.saturating_add(len));
-                BodyOpener::range(data_key, Arc::clone(&layout), plain).map_err(Error::Integrity)?
+                BodyOpener::range(data_key, Arc::clone(layout), plain).map_err(Error::Integrity)?
             }
         };
         let chunk = opener.chunk_len();
@@ -162,7 +182,8 @@ impl Gateway {
         let tail = self.manifest(looked, open).await?;
         let opened =
             manifest::open_attributes(&tail, looked.object.len, self.keys.attribute_key()).map_err(Error::Integrity)?;
-        if opened.attributes.object != looked.envelope.object {
+        // All of it, and not only the object id, which an append does not change.
+        if Summary::from(&opened) != looked.summary {
             return Err(Error::Integrity(crate::sse::Error::Manifest));
         }
         looked.envelope.check_body(opened.layout.aead()).map_err(Error::Integrity)?;

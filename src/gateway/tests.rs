@@ -2,11 +2,14 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "offsets in tests are of bodies in memory")]
 
+mod appends;
 mod bodies;
+mod ciphers;
 mod copies;
 mod hostile;
 mod keys;
 mod ledger;
+mod links;
 mod metadata;
 mod operations;
 mod rollback;

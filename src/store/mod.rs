@@ -90,7 +90,8 @@ pub struct Metadata {
     /// Tags by key. Not in upstream user metadata, but under the same MAC.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// Who owns the object and who may read it, where that does not follow from the bucket; under the same MAC.
+    /// Who owns the object and who may read it, where that does not follow from the bucket, and where a symbolic link
+    /// leads; under the same MAC.
     #[serde(default)]
     pub access: BTreeMap<String, String>,
     /// The envelope's fields by short name; see `sse/FORMAT.md`.
@@ -414,6 +415,17 @@ pub struct CopyPlan {
     pub commit: Commit,
 }
 
+/// How the current version of an object grows: its body from `keep` on is replaced.
+#[derive(Debug, Clone)]
+pub struct Growth {
+    /// The write that was looked at; refused with [`Error::Changed`] when it is no longer this one.
+    pub was: StoredTag,
+    /// How many bytes of its body stay, from the beginning.
+    pub keep: CipherOffset,
+    /// The object's metadata from now on.
+    pub metadata: Metadata,
+}
+
 /// What a delete did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
@@ -481,6 +493,15 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Error::NoSuchBucket`].
     async fn put(&self, at: &ObjectAt, metadata: Metadata) -> Result<Box<dyn ObjectWriter>, Error>;
+    /// Starts to replace the end of an object's body by what the writer is given: its commit makes beginning and new end
+    /// the body, in place: the version stays the one it was and no other version is kept of it; tag and date are new. What
+    /// stays is not written again, and whoever has opened the object before reads on what was there. Of the [`Commit`]
+    /// only the summary counts.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`]; [`Error::Changed`], here or from the commit, when the object at the key is no longer the
+    /// write that was looked at; [`Error::Corrupt`] when more is to be kept than there is.
+    async fn append(&self, at: &ObjectAt, growth: Growth) -> Result<Box<dyn ObjectWriter>, Error>;
     /// Looks at an object (its current version, or the one named).
     ///
     /// # Errors

@@ -9,17 +9,17 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use md5::{Digest as _, Md5};
-use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
+use crate::dialect::customer_key::{CustomerHeaders, KeyFlaw};
 use crate::kms::{EncryptionContext, KeyRef};
-use crate::sse::{CustomerKey, SseRequest, SseStatus};
+use crate::sse::{CustomerKey, DataCipher, SseRequest, SseStatus};
 
 use super::error::Face;
-use super::sse_headers::{CustomerHeaders, SseHeaders};
+use super::sse_headers::SseHeaders;
 
 const AES256: &str = "AES256";
+/// S3 has no name for it: what an OSS client wrote so is called here as it is there, and not by a cipher that it is not.
+const SM4: &str = "SM4";
 const KMS: &str = "aws:kms";
 const KMS_DSSE: &str = "aws:kms:dsse";
 const METHOD: HeaderName = HeaderName::from_static("x-amz-server-side-encryption");
@@ -38,6 +38,7 @@ const KMS_NEEDS_METHOD: &str = "Server Side Encryption with AWS KMS managed key 
                                 x-amz-server-side-encryption : aws:kms";
 const KMS_NEEDS_SIGV4: &str = "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS \
                                Signature Version 4.";
+
 const BAD_CUSTOMER_KEY: &str = "The secret key was invalid for the specified algorithm.";
 
 /// Which encryption headers an operation takes.
@@ -163,7 +164,7 @@ fn write(headers: &SseHeaders, transport: Transport) -> Result<Option<SseRequest
         Some(AES256) if headers.kms_key_id.is_some() || headers.context.is_some() => {
             Err(Face::invalid_argument(KMS_NEEDS_METHOD))
         }
-        Some(AES256) => Ok(Some(SseRequest::S3)),
+        Some(AES256) => Ok(Some(SseRequest::S3 { cipher: DataCipher::Aes256 })),
         Some(KMS) => kms(headers, bucket_key, transport).map(Some),
         Some(KMS_DSSE) => Err(Face::invalid_argument(
             "aws:kms:dsse promises two independent layers of encryption, which this gateway does not apply. Use \
@@ -190,7 +191,8 @@ fn kms(headers: &SseHeaders, bucket_key: bool, transport: Transport) -> Result<S
         return Err(Face::invalid_argument("x-amz-server-side-encryption-aws-kms-key-id must not be empty"));
     }
     let context = headers.context.as_deref().map(context).transpose()?;
-    Ok(SseRequest::Kms { key: headers.kms_key_id.clone().map(KeyRef), context, bucket_key })
+    let cipher = DataCipher::Aes256;
+    Ok(SseRequest::Kms { key: headers.kms_key_id.clone().map(KeyRef), context, bucket_key, cipher })
 }
 
 fn context(text: &str) -> Result<EncryptionContext, Face> {
@@ -215,46 +217,35 @@ fn customer(headers: &CustomerHeaders, transport: Transport) -> Result<Option<Cu
     if !transport.secure {
         return Err(insecure("Customer provided keys"));
     }
-    match headers.algorithm.as_deref() {
-        None => return Err(must("a valid encryption algorithm.")),
-        Some(AES256) => {}
-        Some(_) => {
-            return Err(Face::bad(
-                "InvalidEncryptionAlgorithmError",
-                "The Encryption request you specified is not valid. Supported value: AES256.",
-            ));
+    headers.parse().map_err(|flaw| match flaw {
+        KeyFlaw::AlgorithmMissing => must("a valid encryption algorithm."),
+        KeyFlaw::Algorithm => Face::bad(
+            "InvalidEncryptionAlgorithmError",
+            "The Encryption request you specified is not valid. Supported value: AES256.",
+        ),
+        KeyFlaw::KeyMissing => must("an appropriate secret key."),
+        KeyFlaw::Md5Missing => must("the client calculated MD5 of the secret key."),
+        KeyFlaw::Md5Mismatch => {
+            Face::invalid_argument("The calculated MD5 hash of the key did not match the hash that was provided.")
         }
-    }
-    let key = headers.key.as_ref().ok_or_else(|| must("an appropriate secret key."))?;
-    let md5 = headers.md5.as_ref().ok_or_else(|| must("the client calculated MD5 of the secret key."))?;
-    decode_customer_key(key, md5).map(Some)
-}
-
-/// Decodes a customer key. Its MD5 is checked before its length, as S3 does.
-fn decode_customer_key(key: &Zeroizing<String>, md5: &str) -> Result<CustomerKey, Face> {
-    let key =
-        BASE64.decode(key.as_bytes()).map(Zeroizing::new).map_err(|_| Face::invalid_argument(BAD_CUSTOMER_KEY))?;
-    let computed: [u8; 16] = Md5::digest(key.as_slice()).into();
-    let declared = BASE64.decode(md5).unwrap_or_default();
-    if !bool::from(computed.as_slice().ct_eq(declared.as_slice())) {
-        return Err(Face::invalid_argument(
-            "The calculated MD5 hash of the key did not match the hash that was provided.",
-        ));
-    }
-    let Ok(bytes) = <&[u8; 32]>::try_from(key.as_slice()) else {
-        return Err(Face::invalid_argument(BAD_CUSTOMER_KEY));
-    };
-    Ok(CustomerKey::new(*bytes, computed))
+        KeyFlaw::NotAKey => Face::invalid_argument(BAD_CUSTOMER_KEY),
+    })
 }
 
 /// Adds what an answer says of an object's encryption. The context goes out only where `status` still carries it,
 /// that is on writes; the customer key itself never does.
 pub(super) fn describe(status: &SseStatus, out: &mut HeaderMap) {
     match status {
-        SseStatus::S3 => {
-            out.insert(METHOD, HeaderValue::from_static(AES256));
+        SseStatus::S3 { cipher } => {
+            out.insert(
+                METHOD,
+                HeaderValue::from_static(match cipher {
+                    DataCipher::Aes256 => AES256,
+                    DataCipher::Sm4 => SM4,
+                }),
+            );
         }
-        SseStatus::Kms { key, context, bucket_key } => {
+        SseStatus::Kms { key, context, bucket_key, cipher: _ } => {
             out.insert(METHOD, HeaderValue::from_static(KMS));
             if *bucket_key {
                 out.insert(BUCKET_KEY, HeaderValue::from_static("true"));
@@ -281,6 +272,7 @@ pub(super) fn describe(status: &SseStatus, out: &mut HeaderMap) {
 mod tests {
     use super::*;
     use crate::kms::KeyArn;
+    use md5::{Digest as _, Md5};
 
     const SAFE: Transport = Transport { secure: true, sigv4: true };
     const P: &str = "x-amz-server-side-encryption";
@@ -314,7 +306,7 @@ mod tests {
     #[test]
     fn methods_are_taken_or_refused_by_name() {
         let input = parse(&named(&[("", "AES256")]), Accepts::Write, SAFE).unwrap();
-        assert!(matches!(input.write, Some(SseRequest::S3)));
+        assert!(matches!(input.write, Some(SseRequest::S3 { cipher: DataCipher::Aes256 })));
         assert!(parse(&named(&[]), Accepts::Write, SAFE).unwrap().write.is_none());
         for bad in ["", "aes256", "AES256 ", "KMS"] {
             let (status, code, message) = refused(&[("", bad)], Accepts::Write);
@@ -454,13 +446,14 @@ mod tests {
     #[test]
     fn answers_say_the_mode_and_never_a_key() {
         let mut out = HeaderMap::new();
-        describe(&SseStatus::S3, &mut out);
+        describe(&SseStatus::S3 { cipher: DataCipher::Aes256 }, &mut out);
         assert_eq!(out[METHOD], "AES256");
         assert_eq!(out.len(), 1);
 
         let arn = "arn:aws:kms:r:a:key/k";
         let context = EncryptionContext(BTreeMap::from([("a".to_owned(), "b".to_owned())]));
-        let status = SseStatus::Kms { key: KeyArn(arn.into()), context: Some(context), bucket_key: true };
+        let cipher = DataCipher::Aes256;
+        let status = SseStatus::Kms { key: KeyArn(arn.into()), context: Some(context), bucket_key: true, cipher };
         let mut out = HeaderMap::new();
         describe(&status, &mut out);
         assert_eq!((out[METHOD].to_str().unwrap(), out[KEY_ID].to_str().unwrap()), ("aws:kms", arn));

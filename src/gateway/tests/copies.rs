@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::hostile::Kept;
 use super::support::*;
 use crate::gateway::{CopyRequest, Error, MetadataDirective, ObjectHeaders};
-use crate::sse::SseRequest;
+use crate::sse::{DataCipher, SseRequest};
 use crate::types::ObjectAt;
 
 const OLD: usize = 3 * SEGMENT;
@@ -34,7 +34,7 @@ async fn objects(house: &House) -> [(ObjectAt, Option<SseRequest>); 2] {
     let (shared, sealed) = (at("one", "shared"), at("one", "sealed"));
     house.put(&shared, &pattern(OLD)).await;
     house.put_under(&sealed, &pattern(OLD), under(&cmk)).await;
-    [(shared, None), (sealed, Some(SseRequest::S3))]
+    [(shared, None), (sealed, Some(SseRequest::S3 { cipher: DataCipher::Aes256 }))]
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::hostile::Hostile;
 use crate::identity::{Authenticated, Caller, Requester};
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, NewKey, RootKey};
 use crate::kms::{self, DataKey, EncryptionContext, GeneratedKey, KeyArn, KeyRef, KeyService, ServiceKey, WrappedKey};
-use crate::sse::{CustomerKey, SseRequest};
+use crate::sse::{CustomerKey, DataCipher, SseRequest};
 use crate::store::ListQuery;
 use crate::store::local::LocalStore;
 use crate::types::{ObjectAt, PartNumber, SystemClock, UploadId};
@@ -112,7 +112,12 @@ pub(super) fn customer(byte: u8) -> CustomerKey {
 }
 
 pub(super) fn under(key: &str) -> Option<SseRequest> {
-    Some(SseRequest::Kms { key: Some(KeyRef(key.to_owned())), context: None, bucket_key: false })
+    Some(SseRequest::Kms {
+        key: Some(KeyRef(key.to_owned())),
+        context: None,
+        bucket_key: false,
+        cipher: DataCipher::Aes256,
+    })
 }
 
 pub(super) fn body(bytes: &[u8]) -> PlainBody {
@@ -136,6 +141,23 @@ pub(super) fn put(at: &ObjectAt, bytes: &[u8]) -> PutRequest {
     }
 }
 
+pub(super) fn append(at: &ObjectAt, position: u64, bytes: &[u8]) -> AppendRequest {
+    AppendRequest {
+        at: at.clone(),
+        position,
+        headers: ObjectHeaders::default(),
+        sse: None,
+        digests: DeclaredDigests::default(),
+        conditions: Conditions::default(),
+        body: body(bytes),
+    }
+}
+
+/// OSS's CRC-64 of these bytes.
+pub(super) fn crc64(bytes: &[u8]) -> Option<u64> {
+    Some(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Xz, bytes))
+}
+
 pub(super) fn get(at: &ObjectAt) -> GetRequest {
     GetRequest {
         part: None,
@@ -145,13 +167,14 @@ pub(super) fn get(at: &ObjectAt) -> GetRequest {
         conditions: Conditions::default(),
         customer_key: None,
         checksum_mode: false,
+        follow_symlink: true,
     }
 }
 
 pub(super) fn copy(from: &ObjectAt, to: &ObjectAt) -> CopyRequest {
     CopyRequest {
         tags: None,
-        acl: CannedAcl::Private,
+        acl: None,
         source: CopySource { at: from.clone(), version: None, conditions: Conditions::default(), customer_key: None },
         at: to.clone(),
         metadata: MetadataDirective::Copy,
@@ -219,13 +242,23 @@ impl House {
         self.gateway.put_object(&self.caller, put(at, bytes)).await.unwrap()
     }
 
+    pub(super) async fn append(&self, at: &ObjectAt, position: u64, bytes: &[u8]) -> Result<Appended, Error> {
+        self.gateway.append(&self.caller, append(at, position, bytes)).await
+    }
+
     pub(super) async fn put_under(&self, at: &ObjectAt, bytes: &[u8], sse: Option<SseRequest>) -> Written {
         self.gateway.put_object(&self.caller, PutRequest { sse, ..put(at, bytes) }).await.unwrap()
     }
 
     /// Starts an upload.
     pub(super) async fn upload(&self, at: &ObjectAt, sse: Option<SseRequest>) -> UploadId {
-        let request = CreateUploadRequest { at: at.clone(), headers: ObjectHeaders::default(), sse, checksum: None };
+        let request = CreateUploadRequest {
+            at: at.clone(),
+            headers: ObjectHeaders::default(),
+            sse,
+            checksum: None,
+            conditions: Conditions::default(),
+        };
         self.gateway.create_upload(&self.caller, request).await.unwrap().id
     }
 
@@ -252,7 +285,8 @@ impl House {
         let request = CompleteRequest {
             at: at.clone(),
             upload: upload.clone(),
-            parts,
+            parts: CompletedParts::Named(parts),
+            min_part: MIN_PART,
             customer_key: None,
             conditions: Conditions::default(),
             checksum: None,

@@ -48,6 +48,12 @@ impl PartSealer {
         }
     }
 
+    /// What seals the part.
+    #[must_use]
+    pub fn aead(&self) -> Aead {
+        self.header.aead
+    }
+
     /// Says how long the plaintext will be, so that small parts take little memory. A hint, not a promise.
     #[must_use]
     pub fn expecting(mut self, plain_len: u64) -> Self {
@@ -113,7 +119,7 @@ impl PartSealer {
     fn seal(&mut self, last: Last, out: &mut BytesMut) -> Result<(), Error> {
         let tag = self.segments.seal(&mut self.filling[self.lead..], last)?;
         if let Some(tag) = tag {
-            self.filling.extend_from_slice(tag.as_ref());
+            self.filling.extend_from_slice(&tag);
         }
         self.lead = 0;
         // An empty `out` is replaced, one that ends where this begins is joined; only what lies elsewhere is copied.
