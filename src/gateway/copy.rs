@@ -57,7 +57,11 @@ impl Gateway {
 
     async fn copied(&self, caller: &Requester, mut request: CopyRequest) -> Result<Written, Error> {
         let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
-        let changes = request.metadata != MetadataDirective::Copy || request.sse.is_some() || request.tags.is_some();
+        let changes = request.metadata != MetadataDirective::Copy
+            || request.tags.is_some()
+            || request.sse.is_some()
+            // The customer key of the source: a copy that names no other does without it.
+            || request.source.customer_key.is_some();
         if !changes && onto_itself(&request, &bucket) {
             return Err(Error::CopyOntoItself);
         }
@@ -96,10 +100,7 @@ impl Gateway {
         }
         let copying = Copying { at: &request.at, choice, bucket, headers, precondition };
         if let Some(target) = source.looked.link_target()? {
-            return match self.copy_link(caller, source, copying, target).await {
-                Err(Error::PreconditionFailed(_)) if onto_itself => Ok(None),
-                written => written.map(Some),
-            };
+            return unless_overtaken(self.copy_link(caller, source, copying, target).await, onto_itself);
         }
         let checksums = self.source_checksums(&source).await?;
         let has_checksum = request.checksum.is_none_or(|wanted| checksums.iter().any(|one| one.algorithm == wanted));
@@ -112,11 +113,7 @@ impl Gateway {
             }
         }
         let compute = request.checksum.or(checksums.first().map(|one| one.algorithm));
-        match self.copy_sealing_anew(caller, source, copying, compute).await {
-            // The request's own conditions are judged against what is there now, in the next try.
-            Err(Error::PreconditionFailed(_)) if onto_itself => Ok(None),
-            written => written.map(Some),
-        }
+        unless_overtaken(self.copy_sealing_anew(caller, source, copying, compute).await, onto_itself)
     }
 
     /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
@@ -236,6 +233,15 @@ impl Gateway {
         };
         let written = self.write_object(caller, write, body).await?;
         Ok(Written { source_version: version, ..written })
+    }
+}
+
+/// How a try to copy ended: `None` when it was to take its source's place and something else is there now. The request's own
+/// conditions are judged against that, in the next try.
+fn unless_overtaken(copied: Result<Written, Error>, onto_itself: bool) -> Result<Option<Written>, Error> {
+    match copied {
+        Err(Error::PreconditionFailed(_)) if onto_itself => Ok(None),
+        copied => copied.map(Some),
     }
 }
 

@@ -49,12 +49,13 @@ def terminal(tmp_path):
 
 
 @pytest.fixture
-def running(terminal):
-    """What `make run` runs after building; gives the process and what it printed."""
+def running(terminal, request):
+    """What `make run` runs after building, with the arguments that a test asks for; gives the process and what it printed."""
     recipe = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.search(r"^deploy/run-local ", recipe, re.M), recipe
     process = subprocess.Popen(
-        [ROOT / "deploy" / "run-local", BINARY, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+        [ROOT / "deploy" / "run-local", BINARY, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+         *getattr(request, "param", [])],
         cwd=terminal.directory, env=terminal.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True,
     )
@@ -72,7 +73,7 @@ def running(terminal):
 
 def test_every_command_is_one_that_is_run_here():
     assert {language for language, _ in BLOCKS} <= {"", "sh", "python", "toml"}
-    covered = [text for beginning in ("make", "aws", "sealgate") for text in blocks(beginning)]
+    covered = [text for beginning in ("make", "aws", "ossutil", "sealgate") for text in blocks(beginning)]
     assert sorted(covered) == sorted(SHELL) and len(SHELL) >= 4
     assert not re.search(r"^ {4}(sealgate|aws|make|curl) ", README, re.M), "a command stands in a fenced block"
 
@@ -89,12 +90,22 @@ def test_what_it_links_to_is_there():
         assert (ROOT / target).exists(), target
 
 
-def test_its_commands_work_on_what_make_run_starts(terminal, running):
-    process, said = running
+def exported(terminal, said):
+    """Takes over the variables that `make run` prints; gives the address that it serves."""
     exports = re.findall(r"^\s*(export \w+=\S+)$", said, re.M)
     assert [line.split("=")[0] for line in exports] == ["export AWS_ACCESS_KEY_ID", "export AWS_SECRET_ACCESS_KEY"]
     terminal.env |= dict(line.removeprefix("export ").split("=", 1) for line in exports)
-    host = re.findall(r"http://(127\.0\.0\.1:\d+)", said.splitlines()[-1])[0]
+    return re.findall(r"http://(127\.0\.0\.1:\d+)", said.splitlines()[-1])[0]
+
+
+def example(client):
+    [text] = [text for language, text in BLOCKS if language == "python" and f"import {client}\n" in text]
+    return text
+
+
+def test_its_commands_work_on_what_make_run_starts(terminal, running):
+    process, said = running
+    host = exported(terminal, said)
 
     def here(text):
         assert DEFAULT in text
@@ -103,8 +114,7 @@ def test_its_commands_work_on_what_make_run_starts(terminal, running):
     [using] = blocks("aws")
     answer = terminal.run(here(using))
     assert '"ServerSideEncryption": "aws:kms"' in answer and '"ContentLength"' in answer
-    [example] = [text for language, text in BLOCKS if language == "python"]
-    assert terminal.run(here(example), sys.executable, "-c") == "b'hello'\n"
+    assert terminal.run(here(example("boto3")), sys.executable, "-c") == "b'hello'\n"
     # What `make run` itself says to try: the bucket is there by now, and it is the user's own.
     tries = re.findall(r"^\s*(aws .*)$", said, re.M)
     assert len(tries) == 2
@@ -119,3 +129,18 @@ def test_its_commands_work_on_what_make_run_starts(terminal, running):
     terminal.run(rebuild)
     assert (terminal.directory / "sealgate-data" / "db").is_dir()
     terminal.run(verify)
+
+
+@pytest.mark.parametrize("running", [re.findall(r'make run ARGS="([^"]+)"', README)[0].split()], indirect=True)
+def test_its_oss_commands_work_on_what_make_run_starts_with_a_region(terminal, running):
+    host = exported(terminal, running[1])
+    cache = pathlib.Path(os.environ.get("SEALGATE_CACHE", pathlib.Path.home() / ".cache" / "sealgate"))
+    terminal.env["PATH"] = f"{cache / 'go'}:{terminal.env['PATH']}"
+    [using] = blocks("ossutil")
+    assert DEFAULT in using
+    answer = terminal.run(using.replace(DEFAULT, host))
+    assert re.search(r"X-Oss-Server-Side-Encryption\s*:\s*KMS", answer), answer
+    # The credential is the reader's to fill in.
+    named = "import os; access_key_id = os.environ['AWS_ACCESS_KEY_ID']; access_key_secret = os.environ['AWS_SECRET_ACCESS_KEY']\n"
+    text = named + example("oss2").replace(DEFAULT, host)
+    assert terminal.run(text, sys.executable, "-c") == "b'hello'\n"

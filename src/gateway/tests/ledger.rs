@@ -31,7 +31,8 @@ async fn no_key_seals_twice_through_retries_copies_and_crashes() {
     let mut open = None;
     for round in 0..rounds() {
         let object = at("one", ["a", "b", "c"][round % 3]);
-        for sse in [None, under(&cmk), Some(SseRequest::Customer(customer(1)))] {
+        let sm4 = Some(SseRequest::S3 { cipher: DataCipher::Sm4 });
+        for sse in [None, under(&cmk), Some(SseRequest::Customer(customer(1))), sm4] {
             // The same bytes under the same key, again and again.
             house.put_under(&object, &small, sse).await;
         }
@@ -46,11 +47,8 @@ async fn no_key_seals_twice_through_retries_copies_and_crashes() {
         }
         house.put(&object, &large).await;
         house.put_under(&at("two", "kms"), &large, under(&cmk)).await;
-        for (from, sse) in [
-            (&object, None),
-            (&object, under(&cmk)),
-            (&at("two", "kms"), Some(SseRequest::S3 { cipher: DataCipher::Aes256 })),
-        ] {
+        let aes = Some(SseRequest::S3 { cipher: DataCipher::Aes256 });
+        for (from, sse) in [(&object, None), (&object, under(&cmk)), (&at("two", "kms"), aes)] {
             house
                 .gateway
                 .copy_object(&house.caller, CopyRequest { sse, ..copy(from, &at("two", "copy")) })
@@ -59,6 +57,11 @@ async fn no_key_seals_twice_through_retries_copies_and_crashes() {
         }
         let metadata = MetadataDirective::Replace(ObjectHeaders::default());
         house.gateway.copy_object(&house.caller, CopyRequest { metadata, ..copy(&object, &object) }).await.unwrap();
+
+        // Each append seals a part, and its last parts again.
+        let (log, end) = (at("two", "log"), (round * small.len()) as u64);
+        house.append(&log, end, &small).await.unwrap();
+        house.append(&log, end, &small).await.unwrap_err();
 
         // Parts are sent twice; an upload that a crash interrupts goes on after it, with the same parts again.
         let target = at("two", "parts");
@@ -80,7 +83,7 @@ async fn no_key_seals_twice_through_retries_copies_and_crashes() {
         }
     }
     let kinds = ledger::close();
-    for (kind, per_round) in [("part", 10), ("message", 20), ("keystore", 3)] {
+    for (kind, per_round) in [("part", 12), ("message", 24), ("keystore", 3)] {
         assert!(kinds.get(kind).is_some_and(|count| *count >= per_round * rounds()), "{kinds:?}");
     }
 }

@@ -2,7 +2,11 @@
 //! body. That is what the commitment is for. The constructions are those of Len, Grubbs and Ristenpart ("Partitioning Oracle
 //! Attacks", USENIX Security 2021) for two keys: the tag is linear in the ciphertext blocks.
 
+use aes_gcm::AesGcm;
+use aes_gcm::aead::consts::U12;
+use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use sm4::Sm4;
 
 use crate::kms::DataKey;
 use crate::kms::once::derive;
@@ -43,14 +47,26 @@ fn gf_invert(x: u128) -> u128 {
     result
 }
 
-/// What GCM's tag is made of under a key: the hash key H, and the block that masks the hash.
-fn gcm_secrets(key: &[u8; 32]) -> (u128, u128) {
+/// The tag of an AAD and nothing else.
+type TagOf = fn(&[u8; 32], &[u8]) -> u128;
+
+fn aes_tag(key: &[u8; 32], aad: &[u8]) -> u128 {
     let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
-    let tag_of = |aad: &[u8]| {
-        let nonce = Nonce::assume_unique_for_key(NONCE);
-        let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut []).unwrap();
-        u128::from_be_bytes(tag.as_ref().try_into().unwrap())
-    };
+    let nonce = Nonce::assume_unique_for_key(NONCE);
+    let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut []).unwrap();
+    u128::from_be_bytes(tag.as_ref().try_into().unwrap())
+}
+
+/// As parts are sealed: under the first half of what was derived.
+fn sm4_tag(key: &[u8; 32], aad: &[u8]) -> u128 {
+    let cipher = AesGcm::<Sm4, U12>::new_from_slice(&key[..16]).unwrap();
+    let tag = cipher.encrypt_inout_detached(&NONCE.into(), aad, (&mut [][..]).into()).unwrap();
+    u128::from_be_bytes(tag.into())
+}
+
+/// What GCM's tag is made of under a key: the hash key H, and the block that masks the hash.
+fn gcm_secrets(tag: TagOf, key: &[u8; 32]) -> (u128, u128) {
+    let tag_of = |aad: &[u8]| tag(key, aad);
     // Nothing hashes to zero; a block of AAD that is 1 adds H² to what a block of zeros gives.
     let mut square = tag_of(&(1_u128 << 127).to_be_bytes()) ^ tag_of(&[0; 16]);
     for _ in 0..127 {
@@ -59,8 +75,8 @@ fn gcm_secrets(key: &[u8; 32]) -> (u128, u128) {
     (square, tag_of(&[]))
 }
 
-fn gcm_body(keys: [&[u8; 32]; 2]) -> Vec<u8> {
-    let [(a, mask_a), (b, mask_b)] = keys.map(gcm_secrets);
+fn gcm_body(tag: TagOf, keys: [&[u8; 32]; 2]) -> Vec<u8> {
+    let [(a, mask_a), (b, mask_b)] = keys.map(|key| gcm_secrets(tag, key));
     let (second, len) = (0x5eed_u128, BLOCKS as u128 * 8);
     let powers = |h: u128| (h, gf_mul(h, h), gf_mul(gf_mul(h, h), h));
     let ((a1, a2, a3), (b1, b2, b3)) = (powers(a), powers(b));
@@ -161,15 +177,19 @@ fn poly_body(keys: [&[u8; 32]; 2]) -> Vec<u8> {
 
 #[test]
 fn a_body_made_to_open_under_two_keys_opens_under_the_one_it_commits_to() {
-    for (aead, make) in
-        [(Aead::Aes256Gcm, gcm_body as fn([&[u8; 32]; 2]) -> Vec<u8>), (Aead::ChaCha20Poly1305, poly_body)]
-    {
+    for aead in [Aead::Aes256Gcm, Aead::Sm4Gcm, Aead::ChaCha20Poly1305] {
         let (one, two) = (data_key(), other_key());
         let header =
             PartHeader { aead, segment_size: SegmentSize::MIN, number: PartNumber::FIRST, salt: salt(1, 0x44) };
         let keys = [&one, &two]
             .map(|key| derive(key.expose(), header.salt.as_bytes(), &[b"sealgate/1/part", &header.fixed()]));
-        let segment = make([&keys[0], &keys[1]]);
+        let both = [&*keys[0], &*keys[1]];
+        let segment = match aead {
+            Aead::Aes256Gcm => gcm_body(aes_tag, both),
+            Aead::Sm4Gcm => gcm_body(sm4_tag, both),
+            Aead::ChaCha20Poly1305 => poly_body(both),
+            Aead::None => unreachable!("it has no tags"),
+        };
         let [plain, other] = [&one, &two].map(|key| {
             let mut bytes = segment.clone();
             let len =
