@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 
 use crate::store::{
-    Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject, StoredTag,
+    Ahead, Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject, StoredTag,
     Versioning,
 };
 use crate::types::{BucketName, ObjectAt, Timestamp, UserId};
@@ -133,9 +133,14 @@ pub(crate) fn given(precondition: Precondition) -> Commit {
     Commit { precondition, ..Commit::default() }
 }
 
+/// What is known before a body of this length.
+pub(crate) fn ahead(len: usize, precondition: &Precondition) -> Ahead {
+    Ahead { len: Some(CipherOffset(len as u64)), precondition: precondition.clone() }
+}
+
 /// Puts a body in chunks of 10,000 bytes.
 pub(crate) async fn put(store: &Store, at: &ObjectAt, body: &[u8], commit: Commit) -> Result<StoredObject, Error> {
-    let mut writer = store.put(at, metadata("plain")).await?;
+    let mut writer = store.put(at, metadata("plain"), ahead(body.len(), &commit.precondition)).await?;
     for chunk in body.chunks(10_000) {
         writer.write(Bytes::copy_from_slice(chunk)).await?;
     }

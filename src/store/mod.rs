@@ -4,6 +4,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod local;
+pub mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,6 +62,12 @@ pub enum Error {
     /// The store went read-only after a failed sync, or its medium is.
     #[error("the store is read-only: {0}")]
     ReadOnly(String),
+    /// The store cannot do this at all (said in the text).
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// Names and values together are more than the store keeps beside a body.
+    #[error("the metadata exceeds what the store keeps")]
+    MetadataTooLarge,
     /// Cannot be reached or is too slow: try again later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
@@ -110,6 +117,8 @@ pub struct StoredObject {
     pub metadata: Metadata,
     /// The sealed summary given at commit (`sse::summary`); empty where a store could not keep it.
     pub summary: Bytes,
+    /// Where there is no summary: the body's last bytes (all of a short body), from which one can be made.
+    pub tail: Bytes,
     /// The body's length, manifest and all.
     pub len: CipherOffset,
     /// This body.
@@ -147,6 +156,15 @@ pub enum Precondition {
     Absent,
     /// The current object is this one.
     Is(StoredTag),
+}
+
+/// What is known of a write before its body streams. A store that must say it beforehand (over HTTP) needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// The body's length; a body of another length fails then.
+    pub len: Option<CipherOffset>,
+    /// The precondition that the commit will name.
+    pub precondition: Precondition,
 }
 
 /// What a commit adds to what was streamed.
@@ -417,7 +435,7 @@ pub struct CopyPlan {
 /// What a delete did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
-    /// The object, or the version named, is gone.
+    /// The object, or the version named, is gone. A store that cannot tell says so of what was not there, too.
     Gone {
         /// What is gone was a delete marker.
         marker: bool,
@@ -480,7 +498,7 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`].
-    async fn put(&self, at: &ObjectAt, metadata: Metadata) -> Result<Box<dyn ObjectWriter>, Error>;
+    async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error>;
     /// Looks at an object (its current version, or the one named).
     ///
     /// # Errors
@@ -491,6 +509,23 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`ObjectStore::head`].
     async fn open(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error>;
+    /// As [`ObjectStore::open`], but what is known of the object may be a memory of it. Reading finds out: of an object
+    /// that is another by now it gives [`Error::Changed`]. So nothing may be answered of it before something was read.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::open`].
+    async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error> {
+        self.open(at, version).await
+    }
+    /// Takes the sealed summary of an object that came without one, for the next time it is asked for. A store may
+    /// forget it.
+    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject, summary: Bytes) {
+        let _ = (at, object, summary);
+    }
+    /// Whether the version ids that objects come with are the ones that their writes named.
+    fn names_versions(&self) -> bool {
+        true
+    }
     /// Deletes an object: the version named, for good; otherwise the object, of which a bucket with versions keeps what
     /// there was behind a delete marker. Deleting what is not there is no error. The precondition is about the version
     /// named, or the current one.
@@ -534,11 +569,24 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Error::NoSuchUpload`] (also when it belongs to another key).
     async fn upload(&self, at: &UploadAt) -> Result<StoredUpload, Error>;
-    /// Starts writing a part.
+    /// The object that a completion made of this upload, if that is known and the object is still the one there.
+    ///
+    /// # Errors
+    /// I/O.
+    async fn completed(&self, at: &UploadAt) -> Result<Option<StoredObject>, Error> {
+        let _ = at;
+        Ok(None)
+    }
+    /// Starts writing a part of `len` bytes, where that is known.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`].
-    async fn put_part(&self, at: &UploadAt, number: PartNumber) -> Result<Box<dyn PartWriter>, Error>;
+    async fn put_part(
+        &self,
+        at: &UploadAt,
+        number: PartNumber,
+        len: Option<CipherOffset>,
+    ) -> Result<Box<dyn PartWriter>, Error>;
     /// A page of an upload's parts with numbers above `after`.
     ///
     /// # Errors
