@@ -1,7 +1,7 @@
 //! Buckets and their default encryption.
 
 use crate::identity::{Action, Malformed, Policy, Requester, authorize};
-use crate::sse::{BucketDefault, BucketEncryption, CustomerKey, DefaultEncryption, SseChoice, SseRequest};
+use crate::sse::{BucketDefault, BucketEncryption, CustomerKey, DataCipher, DefaultEncryption, SseChoice, SseRequest};
 use crate::store::{self, Bucket, Versioning};
 use crate::types::{ACCOUNT, BucketName, UserId};
 
@@ -191,9 +191,21 @@ impl Gateway {
     ) -> Result<Option<BucketEncryption>, Error> {
         let bucket = self.bucket_for(caller, name, Action::GetEncryptionConfiguration).await?;
         Ok(encryption_of(&bucket)?.or(match self.default {
-            DefaultEncryption::S3 => Some(BucketDefault::S3.into()),
+            DefaultEncryption::S3 => Some(BucketDefault::S3 { cipher: DataCipher::Aes256 }.into()),
             DefaultEncryption::None => None,
         }))
+    }
+
+    /// The bucket's own encryption, as it was set. `None`: none was, and [`Gateway::bucket_encryption`] says what applies.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`].
+    pub async fn bucket_encryption_rule(
+        &self,
+        caller: &Requester,
+        name: &BucketName,
+    ) -> Result<Option<BucketEncryption>, Error> {
+        encryption_of(&self.bucket_for(caller, name, Action::GetEncryptionConfiguration).await?)
     }
 
     /// Takes the bucket's default encryption back. Idempotent.

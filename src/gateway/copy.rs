@@ -2,9 +2,9 @@
 
 use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
-use crate::sse::{SseChoice, SseMode};
+use crate::sse::{Envelope, ObjectKind, SseChoice, SseMode};
 use crate::store::{self, Bucket, Commit, CopyPlan, OpenObject, Precondition, Versioning};
-use crate::types::{ObjectAt, VersionId};
+use crate::types::{ObjectAt, ObjectKey, VersionId};
 
 use super::access::principal_for;
 use super::acl::check_acl;
@@ -68,10 +68,14 @@ impl Gateway {
             headers,
             bucket,
         };
+        if let Some(target) = source.looked.link_target()? {
+            return self.copy_link(caller, source, copying, target).await;
+        }
         let checksums = self.source_checksums(&source).await?;
         let has_checksum = request.checksum.is_none_or(|wanted| checksums.iter().any(|one| one.algorithm == wanted));
         if has_checksum
-            && shares_body(source.looked.envelope.mode(), &copying.choice)
+            && !source.looked.foreign
+            && shares_body(&source.looked.envelope, &copying.choice)
             && let Some(written) = self.copy_sharing(caller, &request.source, &source, &copying, &checksums).await?
         {
             return Ok(written);
@@ -144,9 +148,32 @@ impl Gateway {
             modified: stored.modified,
             sse: envelope.status(customer_of(&copying.choice)),
             checksum: checksums.first().cloned(),
+            crc64: looked.summary.crc64,
             size: looked.summary.plain_len.0,
             source_version: source.version.clone(),
         }))
+    }
+
+    /// Copies a symbolic link as one: what it leads to is not read, and the link has no data that a key could be for.
+    async fn copy_link(
+        &self,
+        caller: &Requester,
+        source: OpenedSource,
+        copying: Copying,
+        target: ObjectKey,
+    ) -> Result<Written, Error> {
+        let write = ObjectWrite {
+            choice: SseChoice::resolve(None, None, self.default),
+            at: copying.at,
+            headers: copying.headers,
+            digests: DeclaredDigests::default(),
+            precondition: copying.precondition,
+            kind: ObjectKind::Symlink,
+            target: Some(target),
+            bucket: copying.bucket,
+        };
+        let written = self.write_object(caller, write, Intake::nothing()).await?;
+        Ok(Written { source_version: source.version, ..written })
     }
 
     /// Opens the source and seals it anew, as a stream: where the copy's ETag must be an MD5 that the source has not,
@@ -168,6 +195,8 @@ impl Gateway {
             choice: copying.choice,
             digests: DeclaredDigests { compute, ..DeclaredDigests::default() },
             precondition: copying.precondition,
+            kind: ObjectKind::Normal,
+            target: None,
             bucket: copying.bucket,
         };
         let written = self.write_object(caller, write, body).await?;
@@ -183,12 +212,16 @@ fn onto_itself(request: &CopyRequest, bucket: &Bucket) -> bool {
 }
 
 /// Whether the copy can have the source's body. Not when it goes to SSE-S3 from another mode: an SSE-S3 object's ETag
-/// is the MD5 of its plaintext, and the source's manifest has none. Nor between an encrypted body and one that is not.
-fn shares_body(from: SseMode, to: &SseChoice) -> bool {
-    match (from, to) {
-        (SseMode::S3, SseChoice::S3 | SseChoice::Kms { .. } | SseChoice::Customer(_))
+/// is the MD5 of its plaintext, and the source's manifest has none. Nor between an encrypted body and one that is not, nor
+/// where another cipher is to encrypt it.
+fn shares_body(from: &Envelope, to: &SseChoice) -> bool {
+    if from.cipher != to.cipher() {
+        return false;
+    }
+    match (from.mode(), to) {
+        (SseMode::S3, SseChoice::S3 { .. } | SseChoice::Kms { .. } | SseChoice::Customer(_))
         | (SseMode::Kms | SseMode::Customer, SseChoice::Kms { .. } | SseChoice::Customer(_)) => true,
-        (SseMode::Kms | SseMode::Customer, SseChoice::S3) => false,
+        (SseMode::Kms | SseMode::Customer, SseChoice::S3 { .. }) => false,
         (SseMode::None, to) => matches!(to, SseChoice::None),
         (SseMode::S3 | SseMode::Kms | SseMode::Customer, SseChoice::None) => false,
     }

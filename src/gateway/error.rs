@@ -136,6 +136,24 @@ pub enum Error {
     /// Copying an object onto itself without changing anything.
     #[error("the copy would change nothing")]
     CopyOntoItself,
+    /// Bytes can be appended to appendable objects only, and to their current version.
+    #[error("the object is not appendable")]
+    NotAppendable,
+    /// The position of an append is not the object's end.
+    #[error("the position is not the length of the object, which is {next}")]
+    PositionMismatch {
+        /// The object's plaintext length; 0 when there is no object.
+        next: u64,
+    },
+    /// A symbolic link leads to no object.
+    #[error("the target of the symbolic link does not exist")]
+    SymlinkTargetMissing,
+    /// A symbolic link leads to another.
+    #[error("the target of the symbolic link is a symbolic link")]
+    SymlinkToSymlink,
+    /// The object is no symbolic link.
+    #[error("the object is not a symbolic link")]
+    NotSymlink,
     /// The object is SSE-C and the request has no key for it.
     #[error("the object was stored with a customer key, which the request does not carry")]
     CustomerKeyRequired,
@@ -183,6 +201,8 @@ impl From<store::Error> for Error {
             store::Error::PreconditionFailed => Self::PreconditionFailed("If-Match or If-None-Match"),
             store::Error::Changed => Self::Conflict,
             store::Error::BucketExists { .. } => Self::BucketAlreadyExists,
+            store::Error::Unsupported(what) => Self::NotImplemented(what),
+            store::Error::MetadataTooLarge => Self::MetadataTooLarge { maximum: super::MAX_USER_METADATA },
             other @ (store::Error::Full
             | store::Error::ReadOnly(_)
             | store::Error::Unavailable(_)

@@ -1,13 +1,17 @@
 //! GetObject and HeadObject.
 
 use crate::identity::{Action, Requester};
-use crate::sse::{SealedPart, SseMode};
-use crate::store::OpenObject;
-use crate::types::VersionId;
+use crate::sse::{CustomerKey, ObjectKind, SealedPart, SseMode};
+use crate::store::{Bucket, OpenObject};
+use crate::types::{ObjectAt, PartNumber, VersionId};
 
 use super::opened::{Looked, check_customer_key};
 use super::records::{checksums_of, part_checksums_of};
+use super::symlink::{check_target, through};
 use super::{Error, Gateway, GetRequest, Got, ObjectAttributes, ObjectInfo, ObjectPart, RangeSpec};
+
+/// An object looked at, and its body.
+type Opened = (Looked, Box<dyn OpenObject>);
 
 /// How often an object that keeps being replaced is looked at again.
 const TRIES: usize = 16;
@@ -27,14 +31,43 @@ impl Gateway {
     async fn read_object(&self, caller: &Requester, request: GetRequest) -> Result<Got, Error> {
         let bucket =
             self.read_for(caller, &request.at, request.version.as_ref(), read_action(request.version.as_ref())).await?;
-        let opened = self.open(&request.at, request.version.as_ref()).await;
-        let (looked, open) = opened.map_err(|error| self.seen_by(caller, &bucket, error))?;
-        check_customer_key(&looked.envelope, request.customer_key.as_ref())?;
-        request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
-        let range = self.range_of(&request, &looked, open.as_ref()).await?;
+        // Out of memory only what was read in full agreement with the store; whatever else it would say is found out anew.
+        if let Some(recalled) = self.recall(&request.at, request.version.as_ref()).await?
+            && let Ok(got) = self.read_opened(caller, &bucket, &request, recalled).await
+            && !matches!(got.info.range, Some((_, 0)))
+        {
+            return Ok(got);
+        }
+        for _ in 0..TRIES {
+            let opened = self.open(&request.at, request.version.as_ref()).await;
+            let opened = opened.map_err(|error| self.seen_by(caller, &bucket, error))?;
+            match self.read_opened(caller, &bucket, &request, opened).await {
+                // Replaced between the look and the read, where the store cannot keep what was there.
+                Err(Error::Conflict) => {}
+                read => return read,
+            }
+        }
+        Err(Error::Conflict)
+    }
 
-        let data_key = self.data_key(caller, &request.at, &looked.envelope, request.customer_key.as_ref()).await?;
-        let mut info = self.info(&bucket, &looked, request.customer_key.as_ref())?;
+    async fn read_opened(
+        &self,
+        caller: &Requester,
+        bucket: &Bucket,
+        request: &GetRequest,
+        (looked, open): Opened,
+    ) -> Result<Got, Error> {
+        let (at, link, looked, open) = self.behind(caller, bucket, request, (looked, open)).await?;
+        let customer = request.customer_key.as_ref();
+        check_customer_key(&looked.envelope, customer)?;
+        let mut info = self.info(bucket, &looked, customer)?;
+        if let Some(link) = link {
+            info = through(link, info);
+        }
+        request.conditions.judge_read(&info.etag, info.modified)?;
+        let range = self.range_of(request, &looked, open.as_ref()).await?;
+
+        let data_key = self.data_key(caller, &at, &looked.envelope, customer).await?;
         if request.checksum_mode && range.is_none() {
             info.checksums = checksums_of(&self.digests(&looked, open.as_ref(), &data_key).await?);
         }
@@ -68,42 +101,82 @@ impl Gateway {
             self.read_for(caller, &request.at, request.version.as_ref(), read_action(request.version.as_ref())).await?;
         let looked = self.look(&request.at, request.version.as_ref()).await;
         let looked = looked.map_err(|error| self.seen_by(caller, &bucket, error))?;
+        let (at, link, looked) = match self.followed(caller, &bucket, request, &looked).await? {
+            None => (request.at.clone(), None, looked),
+            Some(at) => {
+                let target = self.look(&at, None).await;
+                let target = target.map_err(|error| self.target_seen_by(caller, &bucket, error))?;
+                check_target(&target)?;
+                (at, Some(self.info(&bucket, &looked, None)?), target)
+            }
+        };
         let customer = request.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
         if looked.envelope.mode() == SseMode::Customer {
-            self.data_key(caller, &request.at, &looked.envelope, customer).await?;
+            self.data_key(caller, &at, &looked.envelope, customer).await?;
         }
-        request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
         let mut info = self.info(&bucket, &looked, customer)?;
+        if let Some(link) = link {
+            info = through(link, info);
+        }
+        request.conditions.judge_read(&info.etag, info.modified)?;
         info.range = match request.part {
             None => range_in(request.range, info.size)?,
             Some(_) => {
-                let open = self.open_same(request, &looked).await?;
+                let open = self.open_same(&at, &looked).await?;
                 self.range_of(request, &looked, open.as_ref()).await?
             }
         };
         if request.checksum_mode {
-            info.checksums = self.checksums(caller, request, &looked).await?;
+            info.checksums = self.checksums(caller, &at, customer, &looked).await?;
         }
         Ok(info)
+    }
+
+    /// What a read is about: the object that was opened, or, where it is a link that is to be followed, what it leads to,
+    /// with what is known of the link.
+    async fn behind(
+        &self,
+        caller: &Requester,
+        bucket: &Bucket,
+        request: &GetRequest,
+        (looked, open): Opened,
+    ) -> Result<(ObjectAt, Option<ObjectInfo>, Looked, Box<dyn OpenObject>), Error> {
+        let Some(at) = self.followed(caller, bucket, request, &looked).await? else {
+            return Ok((request.at.clone(), None, looked, open));
+        };
+        let (target, open) = self.open(&at, None).await.map_err(|error| self.target_seen_by(caller, bucket, error))?;
+        check_target(&target)?;
+        Ok((at, Some(self.info(bucket, &looked, None)?), target, open))
+    }
+
+    /// Where the object leads that was looked at, if it is a link and the request wants to follow it.
+    async fn followed(
+        &self,
+        caller: &Requester,
+        bucket: &Bucket,
+        request: &GetRequest,
+        looked: &Looked,
+    ) -> Result<Option<ObjectAt>, Error> {
+        if request.follow_symlink { self.target_for(caller, bucket, looked).await } else { Ok(None) }
     }
 
     async fn checksums(
         &self,
         caller: &Requester,
-        request: &GetRequest,
+        at: &ObjectAt,
+        customer: Option<&CustomerKey>,
         looked: &Looked,
     ) -> Result<Vec<super::Checksum>, Error> {
-        let open = self.open_same(request, looked).await?;
-        let customer = request.customer_key.as_ref();
-        let data_key = self.data_key(caller, &request.at, &looked.envelope, customer).await?;
+        let open = self.open_same(at, looked).await?;
+        let data_key = self.data_key(caller, at, &looked.envelope, customer).await?;
         Ok(checksums_of(&self.digests(looked, open.as_ref(), &data_key).await?))
     }
 
     /// Opens what was looked at: that version, so that an overwrite in between does not matter where the bucket keeps
     /// versions. Elsewhere it is [`Error::Conflict`].
-    async fn open_same(&self, request: &GetRequest, looked: &Looked) -> Result<Box<dyn OpenObject>, Error> {
-        let (again, open) = self.open(&request.at, Some(&looked.object.version)).await?;
+    async fn open_same(&self, at: &ObjectAt, looked: &Looked) -> Result<Box<dyn OpenObject>, Error> {
+        let (again, open) = self.open(at, Some(&looked.object.version)).await?;
         if again.object.tag == looked.object.tag { Ok(open) } else { Err(Error::Conflict) }
     }
 
@@ -115,6 +188,16 @@ impl Gateway {
         open: &dyn OpenObject,
     ) -> Result<Option<(u64, u64)>, Error> {
         let Some(number) = request.part else { return range_in(request.range, looked.summary.plain_len.0) };
+        // The parts of an object that was appended to are how it is kept, and no client made them.
+        if looked.summary.kind == ObjectKind::Appendable {
+            return if number == PartNumber::FIRST { Ok(None) } else { Err(Error::NoSuchObjectPart { number }) };
+        }
+        if looked.foreign && number == PartNumber::FIRST {
+            return Ok(None);
+        }
+        if looked.foreign {
+            return Err(Error::NoSuchObjectPart { number });
+        }
         let layout = self.layout(looked, open).await?;
         let range = layout.part_range(number).ok_or(Error::NoSuchObjectPart { number })?;
         // The one part of an empty object is the whole of it.
@@ -136,19 +219,23 @@ impl Gateway {
         let bucket = self.object_for(caller, &request.at, action).await?;
         let opened = self.open(&request.at, request.version.as_ref()).await;
         let (looked, open) = opened.map_err(|error| self.seen_by(caller, &bucket, error))?;
+        let (at, link, looked, open) = self.behind(caller, &bucket, &request, (looked, open)).await?;
         let customer = request.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
-        request.conditions.judge_read(&looked.etag(), looked.object.modified)?;
         let mut info = self.info(&bucket, &looked, customer)?;
+        if let Some(link) = link {
+            info = through(link, info);
+        }
+        request.conditions.judge_read(&info.etag, info.modified)?;
         let mut of_parts = Vec::new();
         if request.checksum_mode {
-            let data_key = self.data_key(caller, &request.at, &looked.envelope, customer).await?;
+            let data_key = self.data_key(caller, &at, &looked.envelope, customer).await?;
             let digests = self.digests(&looked, open.as_ref(), &data_key).await?;
             info.checksums = checksums_of(&digests);
             of_parts = part_checksums_of(&digests);
         } else if looked.envelope.mode() == SseMode::Customer {
             // Nothing else would show that the key is the object's.
-            self.data_key(caller, &request.at, &looked.envelope, customer).await?;
+            self.data_key(caller, &at, &looked.envelope, customer).await?;
         }
         let parts = match info.parts {
             None => None,

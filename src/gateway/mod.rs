@@ -13,6 +13,7 @@ use crate::store::ObjectStore;
 mod access;
 mod acl;
 mod alarm;
+mod append;
 mod body;
 mod bucket;
 mod complete;
@@ -21,6 +22,7 @@ mod copy;
 mod cors;
 mod delete;
 mod digest;
+mod encrypt;
 mod error;
 mod get;
 mod list;
@@ -31,6 +33,8 @@ mod put;
 mod range;
 mod records;
 mod sample;
+mod stat;
+mod symlink;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -40,6 +44,7 @@ mod verify;
 pub use acl::{Acl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use cors::CorsRule;
+pub use encrypt::Brought;
 pub use error::Error;
 pub use model::*;
 pub use tags::{BUCKET_TAGS, OBJECT_TAGS, Tags};
@@ -50,6 +55,8 @@ pub const MAX_SINGLE_UPLOAD: u64 = 5 << 30;
 pub const MAX_OBJECT: u64 = MAX_SINGLE_UPLOAD * 10_000;
 /// The least bytes of a part that is not the last (S3: 5 MiB).
 pub const MIN_PART: u64 = 5 << 20;
+/// The same in OSS (100 KiB).
+pub const OSS_MIN_PART: u64 = 100 << 10;
 /// The most bytes of user metadata, names and values together (S3: 2 KiB).
 pub const MAX_USER_METADATA: usize = 2048;
 

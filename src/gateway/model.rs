@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::sse::{CustomerKey, SseRequest, SseStatus};
+use crate::sse::{CustomerKey, ObjectKind, SseRequest, SseStatus};
 use crate::types::{ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, UserId, VersionId};
 
 use super::{CannedAcl, PlainBody, Tags};
@@ -134,10 +134,53 @@ pub struct Written {
     pub sse: SseStatus,
     /// The checksum that was verified or computed.
     pub checksum: Option<Checksum>,
+    /// OSS's CRC-64 (ECMA) of the whole plaintext.
+    pub crc64: Option<u64>,
     /// The object's plaintext length.
     pub size: u64,
     /// Of a copy: the version that was copied, where the source's bucket has versions.
     pub source_version: Option<VersionId>,
+}
+
+/// OSS's AppendObject.
+#[derive(Debug)]
+pub struct AppendRequest {
+    /// Where.
+    pub at: ObjectAt,
+    /// Where in the object the bytes go: at its end, or 0 to make it.
+    pub position: u64,
+    /// The client's headers; they count when the object is made.
+    pub headers: ObjectHeaders,
+    /// The SSE headers, when there were any; they count when the object is made. A customer key is needed each time.
+    pub sse: Option<SseRequest>,
+    /// What was declared of these bytes.
+    pub digests: DeclaredDigests,
+    /// Conditions on the object that is there now.
+    pub conditions: Conditions,
+    /// The bytes.
+    pub body: PlainBody,
+}
+
+/// Bytes were appended.
+#[derive(Debug, Clone)]
+pub struct Appended {
+    /// The object as it is now: size and CRC are the whole's.
+    pub written: Written,
+    /// Where the next bytes go.
+    pub next: u64,
+}
+
+/// OSS's PutSymlink.
+#[derive(Debug)]
+pub struct SymlinkRequest {
+    /// Where.
+    pub at: ObjectAt,
+    /// Where it leads, in the same bucket. Nothing need be there.
+    pub target: ObjectKey,
+    /// The client's headers.
+    pub headers: ObjectHeaders,
+    /// Conditions on the object that is there now.
+    pub conditions: Conditions,
 }
 
 /// GetObject and HeadObject.
@@ -157,6 +200,8 @@ pub struct GetRequest {
     pub customer_key: Option<CustomerKey>,
     /// Whether checksums are wanted (`x-amz-checksum-mode: ENABLED`).
     pub checksum_mode: bool,
+    /// Whether a symbolic link stands for what it leads to, and not for itself.
+    pub follow_symlink: bool,
 }
 
 /// What GET and HEAD say of an object.
@@ -176,6 +221,14 @@ pub struct ObjectInfo {
     pub sse: SseStatus,
     /// Its checksums, when asked for.
     pub checksums: Vec<Checksum>,
+    /// Its MD5, where that is known without a key: the ETag of an object written by one PUT, unless its mode hides it.
+    pub md5: Option<[u8; 16]>,
+    /// OSS's CRC-64 (ECMA) of the whole plaintext.
+    pub crc64: Option<u64>,
+    /// How it came to be. A link stays one when it is followed.
+    pub kind: ObjectKind,
+    /// Where a symbolic link leads.
+    pub symlink: Option<ObjectKey>,
     /// Number of parts, for a multipart object.
     pub parts: Option<u32>,
     /// The bytes that a part number or a range named: first byte and length. `None`: the whole.
@@ -273,6 +326,8 @@ pub struct CreateUploadRequest {
     pub sse: Option<SseRequest>,
     /// The checksum of parts and object.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// Conditions on the object that is there now. Completing the upload has its own.
+    pub conditions: Conditions,
 }
 
 /// An upload was created.
@@ -331,6 +386,8 @@ pub struct PartWritten {
     pub sse: SseStatus,
     /// The checksum that was verified or computed.
     pub checksum: Option<Checksum>,
+    /// OSS's CRC-64 (ECMA) of the part.
+    pub crc64: Option<u64>,
     /// Of a copy: the version that was copied from, where the source's bucket has versions.
     pub source_version: Option<VersionId>,
 }
@@ -346,6 +403,15 @@ pub struct NamedPart {
     pub checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
 }
 
+/// Which parts an upload is completed with.
+#[derive(Debug, Clone)]
+pub enum CompletedParts {
+    /// These, as the client ordered them.
+    Named(Vec<NamedPart>),
+    /// All that are there, each in its last attempt (OSS's `x-oss-complete-all: yes`).
+    All,
+}
+
 /// CompleteMultipartUpload.
 #[derive(Debug)]
 pub struct CompleteRequest {
@@ -353,8 +419,10 @@ pub struct CompleteRequest {
     pub at: ObjectAt,
     /// The upload.
     pub upload: UploadId,
-    /// The parts, as the client ordered them.
-    pub parts: Vec<NamedPart>,
+    /// The parts.
+    pub parts: CompletedParts,
+    /// The least bytes of a part that is not the last ([`super::MIN_PART`], [`super::OSS_MIN_PART`]).
+    pub min_part: u64,
     /// The customer key, when the request carried one.
     pub customer_key: Option<CustomerKey>,
     /// Conditions on the object that is there now.
@@ -391,6 +459,8 @@ pub struct PartInfo {
     pub modified: Timestamp,
     /// Its checksum. Under SSE-KMS and SSE-C only with the key, hence absent in listings.
     pub checksum: Option<Checksum>,
+    /// OSS's CRC-64 (ECMA) of it.
+    pub crc64: Option<u64>,
 }
 
 /// A page of parts.
@@ -417,6 +487,8 @@ pub struct ListedObject {
     pub size: u64,
     /// When it was written.
     pub modified: Timestamp,
+    /// How it came to be.
+    pub kind: ObjectKind,
 }
 
 /// A row of an object listing.
@@ -506,4 +578,19 @@ pub struct UploadListing {
     pub entries: Vec<ListedUploadEntry>,
     /// More follow.
     pub truncated: bool,
+}
+
+/// What a bucket holds (OSS's GetBucketStat).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketStat {
+    /// Bytes of plaintext, of all versions.
+    pub storage: u64,
+    /// Objects, each version counted.
+    pub objects: u64,
+    /// Delete markers.
+    pub markers: u64,
+    /// Uploads in progress.
+    pub uploads: u64,
+    /// When this was counted.
+    pub counted: Timestamp,
 }

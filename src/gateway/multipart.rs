@@ -4,15 +4,15 @@ use bytes::Bytes;
 
 use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
-use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseMode};
-use crate::store::{StoredUpload, UploadAt};
+use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseMode, sealed_part_len};
+use crate::store::{CipherOffset, StoredUpload, UploadAt};
 use crate::types::{ObjectAt, PartNumber, UploadId};
 
 use super::access::principal_for;
 use super::acl::check_acl;
 use super::bucket::check_customer_allowed;
 use super::digest::Digester;
-use super::put::{aead_of, check_metadata, check_size, customer_of, etag_of};
+use super::put::{check_metadata, check_size, customer_of, etag_of};
 use super::records::{PartDigests, PartRecord, UploadState};
 use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
@@ -41,6 +41,7 @@ impl Gateway {
         let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         check_metadata(&request.headers)?;
         check_acl(&bucket, request.headers.acl)?;
+        self.precondition(&request.at, &request.conditions).await?;
         let choice = self.choose(&bucket, request.sse)?;
         let (envelope, _) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &request.at).await?;
         let mut metadata = request.headers.into_metadata(&bucket, caller);
@@ -81,6 +82,9 @@ impl Gateway {
         check_customer_allowed(&bucket, request.customer_key.as_ref())?;
         let uploading = self.uploading(request.at, request.upload).await?;
         let source = self.open_source(caller, &request.source).await?;
+        if source.looked.link_target()?.is_some() {
+            return Err(Error::InvalidArgument("a symbolic link has no bytes to copy a part from".to_owned()));
+        }
         let size = source.looked.summary.plain_len.0;
         let range = match request.range {
             // Unlike a GET's, this range is not clipped: S3 refuses one that ends outside the source.
@@ -106,10 +110,11 @@ impl Gateway {
         body: Intake,
     ) -> Result<PartWritten, Error> {
         check_size(body.len)?;
-        let mode = uploading.envelope.mode();
-        let md5_etag = mode.shows_digests();
-        let sealer = PartSealer::new(data_key, part.number, aead_of(mode), SegmentSize::DEFAULT)?.expecting(body.len);
-        let mut sink = Sink::Part(self.store.put_part(&uploading.at, part.number).await?);
+        let md5_etag = uploading.envelope.mode().shows_digests();
+        let aead = uploading.envelope.body_aead();
+        let sealer = PartSealer::new(data_key, part.number, aead, SegmentSize::DEFAULT)?.expecting(body.len);
+        let len = CipherOffset(sealed_part_len(body.len, aead, SegmentSize::DEFAULT)?);
+        let mut sink = Sink::Part(self.store.put_part(&uploading.at, part.number, Some(len)).await?);
         let sealed = seal_into(body, sealer, Digester::new(part.digests, md5_etag), &mut sink).await?;
         let Sealed { part: sealed, digests, rest } = sealed;
         sink.take(rest.freeze()).await?;
@@ -125,6 +130,7 @@ impl Gateway {
             etag,
             modified: stored.modified,
             sse: uploading.envelope.status(part.customer.as_ref()).without_context(),
+            crc64: Some(digests.crc64),
             checksum: digests.into_checksum(),
             source_version: None,
         })
@@ -170,6 +176,7 @@ impl Gateway {
                 size: record.part.plain_len,
                 etag: record.etag,
                 modified: stored.modified,
+                crc64: Some(record.crc64),
                 checksum: checksum.map(|(algorithm, value)| Checksum {
                     algorithm,
                     kind: ChecksumKind::FullObject,

@@ -1,33 +1,29 @@
 //! PutObject: one body, one part, one manifest.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::identity::{Action, Requester};
+use crate::kms::Principal;
 use crate::sse::{
-    Aead, Attributes, CustomerKey, Layout, ObjectKind, PartSealer, SegmentSize, SseChoice, SseMode, Summary, manifest,
+    Aead, Attributes, CustomerKey, Layout, ObjectKind, PartSealer, SegmentSize, SseChoice, Summary, manifest,
     sealed_part_len,
 };
-use crate::store::{Bucket, CipherOffset, Commit, Metadata, Precondition};
-use crate::types::{ObjectAt, PartNumber};
+use crate::store::{Ahead, Bucket, CipherOffset, Commit, Metadata, Precondition};
+use crate::types::{ObjectAt, ObjectKey, PartNumber};
 
 use super::access::principal_for;
 use super::acl::{check_acl, fields_of};
 use super::digest::{Computed, Digester};
 use super::opened::shown_version;
 use super::records::digests_of;
+use super::symlink::field_of;
 use super::transfer::{Intake, Sealed, Sink, seal_into};
 use super::{
     Conditions, DeclaredDigests, Error, Gateway, LengthIs, MAX_SINGLE_UPLOAD, MAX_USER_METADATA, ObjectHeaders,
     PutRequest, Written,
 };
-
-/// What seals the new bodies of a mode: AES-256-GCM, the fastest here by far (limits.md §1), or nothing.
-pub(super) fn aead_of(mode: SseMode) -> Aead {
-    match mode {
-        SseMode::S3 | SseMode::Kms | SseMode::Customer => Aead::Aes256Gcm,
-        SseMode::None => Aead::None,
-    }
-}
 
 /// A write whose key is chosen and whose body has yet to come. Put and the re-encrypting copy end the same way.
 pub(super) struct ObjectWrite {
@@ -36,6 +32,10 @@ pub(super) struct ObjectWrite {
     pub(super) choice: SseChoice,
     pub(super) digests: DeclaredDigests,
     pub(super) precondition: Precondition,
+    /// What it is to be.
+    pub(super) kind: ObjectKind,
+    /// Where it leads, if it is to be a symbolic link.
+    pub(super) target: Option<ObjectKey>,
     /// The bucket, as it was when the caller's right was judged.
     pub(super) bucket: Bucket,
 }
@@ -55,6 +55,8 @@ impl Gateway {
             headers: request.headers,
             digests: request.digests,
             precondition,
+            kind: ObjectKind::Normal,
+            target: None,
             bucket,
         };
         self.write_object(caller, write, request.body.into()).await
@@ -66,20 +68,38 @@ impl Gateway {
         write: ObjectWrite,
         body: Intake,
     ) -> Result<Written, Error> {
+        let principal = principal_for(caller, write.choice.uses_cmk())?;
+        let access = fields_of(&write.bucket, caller, write.headers.acl);
+        self.write_object_as(&principal, access, write, body).await
+    }
+
+    /// The same, on behalf of somebody who is known already. `access` says whose the object is and who else may read it.
+    pub(super) async fn write_object_as(
+        &self,
+        principal: &Principal,
+        access: BTreeMap<String, String>,
+        write: ObjectWrite,
+        body: Intake,
+    ) -> Result<Written, Error> {
         if body.length_is == LengthIs::Declared {
             check_size(body.len)?;
         }
         check_metadata(&write.headers)?;
-        let ObjectWrite { at, headers, choice, digests, precondition, bucket } = write;
-        let (envelope, data_key) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &at).await?;
-        let mut metadata = headers.into_metadata(&bucket, caller);
+        let ObjectWrite { at, headers, choice, digests, precondition, kind, target, bucket } = write;
+        let (envelope, data_key) = self.keys.create(principal, &choice, &at).await?;
+        let mut metadata = Metadata { access, ..headers.metadata() };
+        metadata.access.extend(target.as_ref().map(field_of));
         self.keys.bind(&at, &mut metadata, &envelope)?;
 
-        let aead = aead_of(envelope.mode());
-        let md5_etag = envelope.mode().shows_digests();
+        let aead = envelope.body_aead();
+        // The ETag of what may still grow is the MD5 of nothing that a client could verify for long.
+        let md5_etag = envelope.mode().shows_digests() && kind == ObjectKind::Normal;
         let sealer = PartSealer::new(&data_key, PartNumber::FIRST, aead, SegmentSize::DEFAULT)?.expecting(body.len);
-        let mut sink = Sink::Object(self.store.put(&at, metadata).await?);
-        let sealed = seal_into(body, sealer, Digester::new(digests, md5_etag), &mut sink).await?;
+        let digester = Digester::new(digests, md5_etag);
+        let len = (body.length_is == LengthIs::Declared).then(|| sealed_len(body.len, aead, &digester)).transpose()?;
+        let ahead = Ahead { len, precondition: precondition.clone() };
+        let mut sink = Sink::Object(self.store.put(&at, metadata, ahead).await?);
+        let sealed = seal_into(body, sealer, digester, &mut sink).await?;
 
         let Sealed { part, digests, mut rest } = sealed;
         let size = part.plain_len;
@@ -88,16 +108,15 @@ impl Gateway {
         let attributes = Attributes {
             object: envelope.object,
             etag: etag.clone(),
-            // A fingerprint of the plaintext, and this section is not under the data key.
-            crc64: md5_etag.then_some(digests.crc64),
-            kind: ObjectKind::Normal,
+            crc64: Some(digests.crc64),
+            kind,
             parts: vec![part],
         };
         let body = (aead, SegmentSize::DEFAULT);
         let manifest = manifest::seal(&attributes, &digests_of(&digests)?, body, &data_key, self.keys.attribute_key())?;
         rest.extend_from_slice(&manifest);
         sink.take(rest.freeze()).await?;
-        let summary = self.summary_of(&at, &attributes, aead, manifest.len())?;
+        let summary = self.summary_of(&at, &attributes, body, manifest.len())?;
         let stored = sink.commit_object(Commit { summary, precondition, version: envelope.version.clone() }).await?;
         self.sample(&at, Some(&stored.version)).await;
         Ok(Written {
@@ -105,6 +124,7 @@ impl Gateway {
             version: shown_version(&bucket, &stored.version),
             modified: stored.modified,
             sse: envelope.status(customer_of(&choice)),
+            crc64: attributes.crc64,
             checksum: digests.into_checksum(),
             size,
             source_version: None,
@@ -116,14 +136,14 @@ impl Gateway {
         &self,
         at: &ObjectAt,
         attributes: &Attributes,
-        aead: Aead,
+        (aead, size): (Aead, SegmentSize),
         manifest: usize,
     ) -> Result<Bytes, Error> {
         let parts = attributes.parts.iter().try_fold(0u64, |sum, part| {
-            Ok::<_, Error>(sum.saturating_add(sealed_part_len(part.plain_len, aead, SegmentSize::DEFAULT)?))
+            Ok::<_, Error>(sum.saturating_add(sealed_part_len(part.plain_len, aead, size)?))
         })?;
         let len = CipherOffset(parts.saturating_add(manifest as u64));
-        let layout = Layout::new(aead, SegmentSize::DEFAULT, &attributes.parts, len)?;
+        let layout = Layout::new(aead, size, &attributes.parts, len)?;
         Ok(Summary::new(attributes, &layout).seal(self.keys.attribute_key(), at)?.into())
     }
 
@@ -143,21 +163,30 @@ impl Gateway {
 impl ObjectHeaders {
     /// The headers as a store keeps them, without an envelope as yet.
     pub(super) fn into_metadata(self, bucket: &Bucket, caller: &Requester) -> Metadata {
-        Metadata {
-            system: self.system,
-            user: self.user,
-            tags: self.tags.into_map(),
-            access: fields_of(bucket, caller, self.acl),
-            ..Metadata::default()
-        }
+        Metadata { access: fields_of(bucket, caller, self.acl), ..self.metadata() }
+    }
+
+    /// The same without what says whose the object is.
+    fn metadata(self) -> Metadata {
+        Metadata { system: self.system, user: self.user, tags: self.tags.into_map(), ..Metadata::default() }
     }
 }
+
+/// The length of an object's body, known before it streams: one part, and a manifest with the digests that will be.
+fn sealed_len(plain_len: u64, aead: Aead, digester: &Digester) -> Result<CipherOffset, Error> {
+    let manifest = manifest::encoded_len(1, ETAG_LEN, &digester.planned(), None);
+    let part = sealed_part_len(plain_len, aead, SegmentSize::DEFAULT)?;
+    Ok(CipherOffset(part.saturating_add(manifest as u64)))
+}
+
+/// The length of an ETag: 128 bits in hex.
+const ETAG_LEN: usize = 32;
 
 /// The customer key of a choice, whose MD5 answers echo.
 pub(super) fn customer_of(choice: &SseChoice) -> Option<&CustomerKey> {
     match choice {
         SseChoice::Customer(key) => Some(key),
-        SseChoice::S3 | SseChoice::Kms { .. } | SseChoice::None => None,
+        SseChoice::S3 { .. } | SseChoice::Kms { .. } | SseChoice::None => None,
     }
 }
 

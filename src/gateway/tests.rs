@@ -2,9 +2,12 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "offsets in tests are of bodies in memory")]
 
+mod appends;
 mod bodies;
+mod ciphers;
 mod hostile;
 mod keys;
+mod links;
 mod metadata;
 mod operations;
 mod rollback;

@@ -19,6 +19,9 @@ const BATCH: usize = 256 << 10;
 /// batch and not as whatever the client sends at once.
 const PIECE: usize = 64 << 10;
 
+/// How far a body of unknown length is read ahead.
+const AHEAD: u64 = 64 << 10;
+
 /// Where ciphertext goes: an object or a part.
 pub(super) enum Sink {
     Object(Box<dyn ObjectWriter>),
@@ -78,9 +81,45 @@ pub(super) struct Sealed {
     pub(super) rest: BytesMut,
 }
 
+impl Intake {
+    /// A body of no bytes.
+    pub(super) fn nothing() -> Self {
+        Self { stream: Box::pin(futures::stream::empty()), len: 0, length_is: LengthIs::Declared, trailers: None }
+    }
+
+    /// Reads ahead as far as it takes to know how long a short body is. Gives back the body, none of it lost, and how many
+    /// bytes it has, or at least has.
+    pub(super) async fn look_ahead(mut self) -> Result<(Self, u64), Error> {
+        if self.length_is == LengthIs::Declared && self.len > 0 {
+            let len = self.len;
+            return Ok((self, len));
+        }
+        let (mut ahead, mut len) = (Vec::new(), 0u64);
+        while len < AHEAD {
+            let Some(chunk) = self.stream.next().await else { break };
+            let chunk = chunk?;
+            len = len.saturating_add(chunk.len() as u64);
+            ahead.push(Ok(chunk));
+        }
+        self.stream = Box::pin(futures::stream::iter(ahead).chain(self.stream));
+        Ok((self, len))
+    }
+}
+
 /// Seals a body into a sink. Nothing is committed here: the caller commits after this has returned `Ok`, which it does
 /// only when the body ended well, with its declared length and every declared digest.
 pub(super) async fn seal_into(
+    body: Intake,
+    sealer: PartSealer,
+    digester: Digester,
+    sink: &mut Sink,
+) -> Result<Sealed, Error> {
+    seal_behind(Intake::nothing().stream, body, sealer, digester, sink).await
+}
+
+/// As [`seal_into`], behind plaintext that was stored before: it goes into the same part, and no digest is about it.
+pub(super) async fn seal_behind(
+    mut before: PlainOut,
     mut body: Intake,
     mut sealer: PartSealer,
     mut digester: Digester,
@@ -88,6 +127,9 @@ pub(super) async fn seal_into(
 ) -> Result<Sealed, Error> {
     // Empty: it takes over the sealer's buffers.
     let mut out = BytesMut::new();
+    while let Some(chunk) = before.next().await {
+        push(&chunk?, &mut sealer, &mut out, sink).await?;
+    }
     let mut received = 0u64;
     while let Some(chunk) = body.stream.next().await {
         let chunk = chunk?;
@@ -96,12 +138,7 @@ pub(super) async fn seal_into(
             return Err(BodyError::TooLong.into());
         }
         digester.update(&chunk);
-        for piece in chunk.chunks(PIECE) {
-            sealer.push(piece, &mut out)?;
-            if out.len() >= BATCH {
-                sink.take(out.split().freeze()).await?;
-            }
-        }
+        push(&chunk, &mut sealer, &mut out, sink).await?;
     }
     if received != body.len && body.length_is == LengthIs::Declared {
         return Err(BodyError::Incomplete.into());
@@ -109,6 +146,16 @@ pub(super) async fn seal_into(
     let digests = digester.finish(body.trailers.as_ref())?;
     let part = sealer.finish(&mut out)?;
     Ok(Sealed { part, digests, rest: out })
+}
+
+async fn push(chunk: &[u8], sealer: &mut PartSealer, out: &mut BytesMut, sink: &mut Sink) -> Result<(), Error> {
+    for piece in chunk.chunks(PIECE) {
+        sealer.push(piece, out)?;
+        if out.len() >= BATCH {
+            sink.take(out.split().freeze()).await?;
+        }
+    }
+    Ok(())
 }
 
 struct Opening {

@@ -53,6 +53,8 @@ pub enum ObjectKind {
     Multipart,
     /// By OSS's AppendObject.
     Appendable,
+    /// By OSS's PutSymlink: it has no bytes of its own and leads to another object of its bucket.
+    Symlink,
 }
 
 impl From<ObjectKind> for u8 {
@@ -61,6 +63,7 @@ impl From<ObjectKind> for u8 {
             ObjectKind::Normal => 0,
             ObjectKind::Multipart => 1,
             ObjectKind::Appendable => 2,
+            ObjectKind::Symlink => 3,
         }
     }
 }
@@ -73,6 +76,7 @@ impl TryFrom<u8> for ObjectKind {
             0 => Ok(Self::Normal),
             1 => Ok(Self::Multipart),
             2 => Ok(Self::Appendable),
+            3 => Ok(Self::Symlink),
             _ => Err(Error::Unsupported("object type")),
         }
     }
@@ -88,7 +92,7 @@ pub struct Attributes {
     pub object: ObjectId,
     /// The ETag that clients see, unquoted: at most 64 bytes.
     pub etag: String,
-    /// OSS's CRC-64 (ECMA, reflected) of the plaintext. Leave it out where the ETag is opaque, too.
+    /// OSS's CRC-64 (ECMA, reflected) of the plaintext. Objects from before every mode kept it may have none.
     pub crc64: Option<u64>,
     /// How the object came to be.
     pub kind: ObjectKind,

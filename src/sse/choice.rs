@@ -38,11 +38,24 @@ impl fmt::Debug for CustomerKey {
     }
 }
 
+/// What encrypts the data itself, whoever wraps the data key. OSS lets clients choose it, S3 does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum DataCipher {
+    /// AES with a key of 256 bits.
+    #[default]
+    Aes256,
+    /// SM4 (GB/T 32907-2016), whose keys have 128 bits.
+    Sm4,
+}
+
 /// What a request's SSE headers ask for, already checked to agree with each other.
 #[derive(Debug)]
 pub enum SseRequest {
     /// SSE-S3 (OSS: SSE-OSS): the service's own key.
-    S3,
+    S3 {
+        /// What encrypts the data.
+        cipher: DataCipher,
+    },
     /// SSE-KMS.
     Kms {
         /// The CMK; the service-managed default when not named.
@@ -51,6 +64,8 @@ pub enum SseRequest {
         context: Option<EncryptionContext>,
         /// The bucket-key flag.
         bucket_key: bool,
+        /// What encrypts the data.
+        cipher: DataCipher,
     },
     /// SSE-C.
     Customer(CustomerKey),
@@ -58,17 +73,57 @@ pub enum SseRequest {
 
 /// A bucket's default encryption, as its owner set it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "KeptDefault", into = "KeptDefault")]
 pub enum BucketDefault {
     /// SSE-S3.
-    S3,
+    S3 {
+        /// What encrypts the data.
+        cipher: DataCipher,
+    },
     /// SSE-KMS.
     Kms {
         /// The CMK as it was given (echoed so); the service-managed default when not named.
         key: Option<String>,
         /// The bucket-key flag.
+        bucket_key: bool,
+        /// What encrypts the data.
+        cipher: DataCipher,
+    },
+}
+
+/// A [`BucketDefault`] as it is kept. Buckets had defaults before data ciphers could be chosen: what they have kept says
+/// nothing of one and means AES.
+#[derive(Serialize, Deserialize)]
+enum KeptDefault {
+    S3,
+    S3Sm4,
+    Kms {
+        key: Option<String>,
         #[serde(default)]
         bucket_key: bool,
+        #[serde(default)]
+        cipher: DataCipher,
     },
+}
+
+impl From<KeptDefault> for BucketDefault {
+    fn from(kept: KeptDefault) -> Self {
+        match kept {
+            KeptDefault::S3 => Self::S3 { cipher: DataCipher::Aes256 },
+            KeptDefault::S3Sm4 => Self::S3 { cipher: DataCipher::Sm4 },
+            KeptDefault::Kms { key, bucket_key, cipher } => Self::Kms { key, bucket_key, cipher },
+        }
+    }
+}
+
+impl From<BucketDefault> for KeptDefault {
+    fn from(default: BucketDefault) -> Self {
+        match default {
+            BucketDefault::S3 { cipher: DataCipher::Aes256 } => Self::S3,
+            BucketDefault::S3 { cipher: DataCipher::Sm4 } => Self::S3Sm4,
+            BucketDefault::Kms { key, bucket_key, cipher } => Self::Kms { key, bucket_key, cipher },
+        }
+    }
 }
 
 /// How a bucket's objects are encrypted, as its owner set it.
@@ -100,7 +155,10 @@ pub enum DefaultEncryption {
 #[derive(Debug)]
 pub enum SseChoice {
     /// The service's own key.
-    S3,
+    S3 {
+        /// What encrypts the data.
+        cipher: DataCipher,
+    },
     /// A CMK.
     Kms {
         /// The CMK; `None` is the service-managed default.
@@ -109,6 +167,8 @@ pub enum SseChoice {
         context: EncryptionContext,
         /// The bucket-key flag, which is kept and answered.
         bucket_key: bool,
+        /// What encrypts the data.
+        cipher: DataCipher,
     },
     /// The client's key.
     Customer(CustomerKey),
@@ -123,22 +183,32 @@ impl SseChoice {
         matches!(self, Self::Kms { .. })
     }
 
+    /// What encrypts the data. Says nothing where nothing does.
+    #[must_use]
+    pub fn cipher(&self) -> DataCipher {
+        match self {
+            Self::S3 { cipher } | Self::Kms { cipher, .. } => *cipher,
+            Self::Customer(_) | Self::None => DataCipher::Aes256,
+        }
+    }
+
     /// Applies the precedence: request, bucket default, gateway default.
     #[must_use]
     pub fn resolve(request: Option<SseRequest>, bucket: Option<&BucketDefault>, gateway: DefaultEncryption) -> Self {
         match (request, bucket) {
-            (Some(SseRequest::S3), _) | (None, Some(BucketDefault::S3)) => Self::S3,
+            (Some(SseRequest::S3 { cipher }), _) => Self::S3 { cipher },
+            (None, Some(BucketDefault::S3 { cipher })) => Self::S3 { cipher: *cipher },
             (None, None) => match gateway {
-                DefaultEncryption::S3 => Self::S3,
+                DefaultEncryption::S3 => Self::S3 { cipher: DataCipher::Aes256 },
                 DefaultEncryption::None => Self::None,
             },
-            (Some(SseRequest::Kms { key, context, bucket_key }), _) => {
-                Self::Kms { key, context: context.unwrap_or_default(), bucket_key }
+            (Some(SseRequest::Kms { key, context, bucket_key, cipher }), _) => {
+                Self::Kms { key, context: context.unwrap_or_default(), bucket_key, cipher }
             }
             (Some(SseRequest::Customer(key)), _) => Self::Customer(key),
-            (None, Some(BucketDefault::Kms { key, bucket_key })) => {
+            (None, Some(BucketDefault::Kms { key, bucket_key, cipher })) => {
                 let context = EncryptionContext::default();
-                Self::Kms { key: key.clone().map(KeyRef), context, bucket_key: *bucket_key }
+                Self::Kms { key: key.clone().map(KeyRef), context, bucket_key: *bucket_key, cipher: *cipher }
             }
         }
     }
@@ -174,7 +244,10 @@ impl SseMode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SseStatus {
     /// SSE-S3.
-    S3,
+    S3 {
+        /// What encrypts the data.
+        cipher: DataCipher,
+    },
     /// SSE-KMS.
     Kms {
         /// The CMK's full ARN.
@@ -183,6 +256,8 @@ pub enum SseStatus {
         context: Option<EncryptionContext>,
         /// The bucket-key flag.
         bucket_key: bool,
+        /// What encrypts the data.
+        cipher: DataCipher,
     },
     /// SSE-C.
     Customer {
@@ -198,8 +273,8 @@ impl SseStatus {
     #[must_use]
     pub fn without_context(self) -> Self {
         match self {
-            Self::Kms { key, bucket_key, .. } => Self::Kms { key, context: None, bucket_key },
-            other @ (Self::S3 | Self::Customer { .. } | Self::None) => other,
+            Self::Kms { key, bucket_key, cipher, .. } => Self::Kms { key, context: None, bucket_key, cipher },
+            other @ (Self::S3 { .. } | Self::Customer { .. } | Self::None) => other,
         }
     }
 }
@@ -210,25 +285,52 @@ mod tests {
 
     #[test]
     fn a_request_replaces_the_bucket_default_as_a_unit() {
-        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()), bucket_key: false };
-        assert!(matches!(SseChoice::resolve(Some(SseRequest::S3), Some(&kms), DefaultEncryption::S3), SseChoice::S3));
-        let own = SseRequest::Kms { key: None, context: None, bucket_key: false };
+        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()), bucket_key: false, cipher: DataCipher::Sm4 };
+        let plain = SseRequest::S3 { cipher: DataCipher::Aes256 };
+        assert!(matches!(
+            SseChoice::resolve(Some(plain), Some(&kms), DefaultEncryption::S3),
+            SseChoice::S3 { cipher: DataCipher::Aes256 }
+        ));
+        let own = SseRequest::Kms { key: None, context: None, bucket_key: false, cipher: DataCipher::Aes256 };
         assert!(matches!(
             SseChoice::resolve(Some(own), Some(&kms), DefaultEncryption::S3),
-            SseChoice::Kms { key: None, .. }
+            SseChoice::Kms { key: None, cipher: DataCipher::Aes256, .. }
         ));
     }
 
     #[test]
     fn without_headers_the_bucket_default_applies_and_then_the_gateways() {
-        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()), bucket_key: false };
-        let SseChoice::Kms { key: Some(KeyRef(key)), .. } =
+        let kms = BucketDefault::Kms { key: Some("alias/bucket".into()), bucket_key: false, cipher: DataCipher::Sm4 };
+        let SseChoice::Kms { key: Some(KeyRef(key)), cipher: DataCipher::Sm4, .. } =
             SseChoice::resolve(None, Some(&kms), DefaultEncryption::None)
         else {
             panic!("the bucket's default was not taken");
         };
         assert_eq!(key, "alias/bucket");
-        assert!(matches!(SseChoice::resolve(None, None, DefaultEncryption::S3), SseChoice::S3));
+        let sm4 = BucketDefault::S3 { cipher: DataCipher::Sm4 };
+        assert_eq!(SseChoice::resolve(None, Some(&sm4), DefaultEncryption::S3).cipher(), DataCipher::Sm4);
+        assert!(matches!(
+            SseChoice::resolve(None, None, DefaultEncryption::S3),
+            SseChoice::S3 { cipher: DataCipher::Aes256 }
+        ));
         assert!(matches!(SseChoice::resolve(None, None, DefaultEncryption::None), SseChoice::None));
+    }
+
+    #[test]
+    fn a_bucket_default_reads_back_and_one_from_before_data_ciphers_means_aes() {
+        for cipher in [DataCipher::Aes256, DataCipher::Sm4] {
+            for default in [
+                BucketDefault::S3 { cipher },
+                BucketDefault::Kms { key: Some("k".into()), bucket_key: true, cipher },
+                BucketDefault::Kms { key: None, bucket_key: false, cipher },
+            ] {
+                let kept = serde_json::to_vec(&default).unwrap();
+                assert_eq!(serde_json::from_slice::<BucketDefault>(&kept).unwrap(), default);
+            }
+        }
+        let old = |kept: &str| serde_json::from_str::<BucketDefault>(kept).unwrap();
+        let cipher = DataCipher::Aes256;
+        assert_eq!(old(r#""S3""#), BucketDefault::S3 { cipher });
+        assert_eq!(old(r#"{"Kms":{"key":null}}"#), BucketDefault::Kms { key: None, bucket_key: false, cipher });
     }
 }

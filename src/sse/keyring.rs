@@ -63,7 +63,7 @@ impl Keyring {
         at: &ObjectAt,
     ) -> Result<(Envelope, DataKey), Error> {
         let (wrap, data_key) = match choice {
-            SseChoice::Kms { key, context, bucket_key } => {
+            SseChoice::Kms { key, context, bucket_key, .. } => {
                 let generated =
                     self.kms.generate_data_key(principal, key.as_ref(), &full_context(context, at)?).await?;
                 let wrap = Wrap::Kms {
@@ -74,14 +74,20 @@ impl Keyring {
                 };
                 (wrap, generated.plaintext)
             }
-            SseChoice::S3 | SseChoice::Customer(_) | SseChoice::None => {
+            SseChoice::S3 { .. } | SseChoice::Customer(_) | SseChoice::None => {
                 let data_key = DataKey::new(random()?);
                 (self.wrap_locally(&data_key, choice, at)?, data_key)
             }
         };
         let commitment = Commitment::of(&data_key);
-        let envelope =
-            Envelope { wrap, commitment, object: ObjectId::random()?, version: Some(fresh_version()?), etag: None };
+        let envelope = Envelope {
+            wrap,
+            cipher: choice.cipher(),
+            commitment,
+            object: ObjectId::random()?,
+            version: Some(fresh_version()?),
+            etag: None,
+        };
         check_budget(&envelope.fields(&self.attribute)?)?;
         Ok((envelope, data_key))
     }
@@ -131,18 +137,21 @@ impl Keyring {
         to: &ObjectAt,
     ) -> Result<Envelope, Error> {
         old.commitment.check(data_key)?;
-        if (old.mode() == SseMode::None) != matches!(choice, SseChoice::None) {
+        if (old.mode() == SseMode::None) != matches!(choice, SseChoice::None) || old.cipher != choice.cipher() {
             return Err(Error::WrongMode);
         }
         let wrap = match choice {
-            SseChoice::Kms { key, context, bucket_key } => {
+            SseChoice::Kms { key, context, bucket_key, .. } => {
                 let (key, wrapped) = self.wrap_kms(principal, key.as_ref(), data_key, context, to).await?;
                 Wrap::Kms { key, context: context.clone(), wrapped, bucket_key: *bucket_key }
             }
-            SseChoice::S3 | SseChoice::Customer(_) | SseChoice::None => self.wrap_locally(data_key, choice, to)?,
+            SseChoice::S3 { .. } | SseChoice::Customer(_) | SseChoice::None => {
+                self.wrap_locally(data_key, choice, to)?
+            }
         };
         let envelope = Envelope {
             wrap,
+            cipher: old.cipher,
             commitment: old.commitment,
             object: old.object,
             version: Some(fresh_version()?),

@@ -29,7 +29,8 @@ pub mod format {}
 
 pub use attributes::{Attributes, MAX_ETAG_LEN, ObjectId, ObjectKind};
 pub use choice::{
-    BucketDefault, BucketEncryption, CustomerKey, DefaultEncryption, SseChoice, SseMode, SseRequest, SseStatus,
+    BucketDefault, BucketEncryption, CustomerKey, DataCipher, DefaultEncryption, SseChoice, SseMode, SseRequest,
+    SseStatus,
 };
 pub use commitment::Commitment;
 pub use digests::{DigestAlgorithm, DigestScope, Digests, PartDigests};

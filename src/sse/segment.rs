@@ -1,21 +1,25 @@
 //! Seals and opens one segment in place. No I/O and no buffers: [`super::stream`] has those.
 //!
 //! ```text
-//! part key  = HKDF-SHA256(ikm = DK, salt = header.salt, info = "sealgate/1/part" ‖ header[0..16])
+//! part key  = HKDF-SHA256(ikm = DK, salt = header.salt, info = "sealgate/1/part" ‖ header[0..16]), as long as the AEAD's key
 //! nonce     = segment index u64 ‖ final flag u8 ‖ 0u24        AAD is empty
 //! ```
 //!
 //! The construction is STREAM (Hoang, Reyhanitabar, Rogaway, Vizár: ePrint 2015/189) with a key per attempt at a
 //! part, so no nonce repeats under a key however often a part is uploaded.
 
-use ring::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
+use aes_gcm::AesGcm;
+use aes_gcm::aead::consts::U12;
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use ring::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use sm4::Sm4;
 
 use crate::kms::DataKey;
 use crate::kms::once::derive;
 
 use super::{Aead, Error, PartHeader};
 
-/// How many bytes longer a sealed segment is: the tag of either AEAD.
+/// How many bytes longer a sealed segment is: the tag of every AEAD.
 pub const TAG_LEN: usize = 16;
 
 /// No part has more segments. 16 TiB at the smallest segment size.
@@ -30,27 +34,83 @@ pub enum Last {
     Yes,
 }
 
-/// The key of one attempt at a part; none where segments are not sealed.
-struct PartKey(Option<LessSafeKey>);
+/// A segment's tag.
+type Tag = [u8; TAG_LEN];
+/// GCM is generic over the block cipher (RFC 8998 §3.3 is the same mode with SM4 in AES's place).
+type Sm4Gcm = AesGcm<Sm4, U12>;
+
+/// The length of SM4's keys.
+const SM4_KEY_LEN: usize = 16;
+
+/// The key of one attempt at a part.
+enum PartKey {
+    /// What `ring` has.
+    Ring(LessSafeKey),
+    /// What it has not.
+    Sm4(Box<Sm4Gcm>),
+    /// Segments are not sealed.
+    None,
+}
 
 impl PartKey {
     fn new(data_key: &DataKey, header: &PartHeader) -> Self {
-        let algorithm = match header.aead {
-            Aead::Aes256Gcm => &AES_256_GCM,
-            Aead::ChaCha20Poly1305 => &CHACHA20_POLY1305,
-            Aead::None => return Self(None),
+        let derived = || derive(data_key.expose(), header.salt.as_bytes(), &[b"sealgate/1/part", &header.fixed()]);
+        let ring = |algorithm| {
+            let key = UnboundKey::new(algorithm, derived().as_ref()).expect("both AEADs take a key of 32 bytes");
+            Self::Ring(LessSafeKey::new(key))
         };
-        let key = derive(data_key.expose(), header.salt.as_bytes(), &[b"sealgate/1/part", &header.fixed()]);
-        let key = UnboundKey::new(algorithm, key.as_ref()).expect("both AEADs take a key of 32 bytes");
-        Self(Some(LessSafeKey::new(key)))
+        match header.aead {
+            Aead::Aes256Gcm => ring(&AES_256_GCM),
+            Aead::ChaCha20Poly1305 => ring(&CHACHA20_POLY1305),
+            Aead::Sm4Gcm => {
+                // The first 16 bytes are what HKDF gives when it is asked for 16 (RFC 5869 §2.3).
+                let key = derived();
+                let (key, _) = key.split_at(SM4_KEY_LEN);
+                Self::Sm4(Box::new(Sm4Gcm::new_from_slice(key).expect("SM4 takes a key of 16 bytes")))
+            }
+            Aead::None => Self::None,
+        }
+    }
+
+    /// Seals in place. `None`: nothing was to be sealed.
+    fn seal(&self, nonce: [u8; NONCE_LEN], segment: &mut [u8]) -> Result<Option<Tag>, Error> {
+        const TOO_LONG: Error = Error::Malformed("a segment longer than the AEAD allows");
+        match self {
+            Self::Ring(key) => {
+                let nonce = Nonce::assume_unique_for_key(nonce);
+                let tag = key.seal_in_place_separate_tag(nonce, Aad::empty(), segment).map_err(|_| TOO_LONG)?;
+                Ok(Some(tag.as_ref().try_into().map_err(|_| TOO_LONG)?))
+            }
+            Self::Sm4(key) => {
+                let tag = key.encrypt_inout_detached(&nonce.into(), b"", segment.into()).map_err(|_| TOO_LONG)?;
+                Ok(Some(tag.into()))
+            }
+            Self::None => Ok(None),
+        }
+    }
+
+    /// Opens ciphertext and tag in place and tells how long the plaintext is; `None` when the tag does not verify.
+    fn open(&self, nonce: [u8; NONCE_LEN], sealed: &mut [u8]) -> Option<usize> {
+        match self {
+            Self::Ring(key) => {
+                let nonce = Nonce::assume_unique_for_key(nonce);
+                key.open_in_place(nonce, Aad::empty(), sealed).ok().map(|plain| plain.len())
+            }
+            Self::Sm4(key) => {
+                let (cipher, tag) = sealed.split_last_chunk_mut::<TAG_LEN>()?;
+                key.decrypt_inout_detached(&nonce.into(), b"", (&mut *cipher).into(), &(*tag).into()).ok()?;
+                Some(cipher.len())
+            }
+            Self::None => Some(sealed.len()),
+        }
     }
 }
 
-fn nonce(index: u64, last: Last) -> Nonce {
+fn nonce(index: u64, last: Last) -> [u8; NONCE_LEN] {
     let mut bytes = [0; NONCE_LEN];
     bytes[..8].copy_from_slice(&index.to_be_bytes());
     bytes[8] = u8::from(last == Last::Yes);
-    Nonce::assume_unique_for_key(bytes)
+    bytes
 }
 
 /// Which segment is next. Refuses any after the last one, and more than [`MAX_SEGMENTS`].
@@ -61,7 +121,7 @@ struct Counter {
 }
 
 impl Counter {
-    fn take(&mut self, last: Last) -> Result<(u64, Nonce), Error> {
+    fn take(&mut self, last: Last) -> Result<(u64, [u8; NONCE_LEN]), Error> {
         if self.ended {
             return Err(Error::Malformed("a segment after the last"));
         }
@@ -92,11 +152,9 @@ impl SegmentSealer {
     ///
     /// # Errors
     /// [`Error::Malformed`] after the last segment, or beyond [`MAX_SEGMENTS`].
-    pub fn seal(&mut self, segment: &mut [u8], last: Last) -> Result<Option<Tag>, Error> {
+    pub fn seal(&mut self, segment: &mut [u8], last: Last) -> Result<Option<[u8; TAG_LEN]>, Error> {
         let (_, nonce) = self.counter.take(last)?;
-        let Some(key) = &self.key.0 else { return Ok(None) };
-        let sealed = key.seal_in_place_separate_tag(nonce, Aad::empty(), segment);
-        sealed.map(Some).map_err(|_| Error::Malformed("a segment longer than the AEAD allows"))
+        self.key.seal(nonce, segment)
     }
 }
 
@@ -124,11 +182,7 @@ impl SegmentOpener {
     /// [`SegmentSealer::seal`].
     pub fn open(&mut self, sealed: &mut [u8], last: Last) -> Result<usize, Error> {
         let (segment, nonce) = self.counter.take(last)?;
-        let Some(key) = &self.key.0 else { return Ok(sealed.len()) };
-        match key.open_in_place(nonce, Aad::empty(), sealed) {
-            Ok(plain) => Ok(plain.len()),
-            Err(_) => Err(Error::SegmentTag { part: self.header.number, segment }),
-        }
+        self.key.open(nonce, sealed).ok_or(Error::SegmentTag { part: self.header.number, segment })
     }
 }
 
@@ -151,7 +205,7 @@ mod tests {
     fn reference(dk: &DataKey, header: &PartHeader) -> Aes256Gcm {
         let mut info = b"sealgate/1/part".to_vec();
         info.extend_from_slice(&header.encode()[..16]);
-        Aes256Gcm::new(&(*derive(dk.expose(), &header.encode()[16..], &[&info])).into())
+        <Aes256Gcm as KeyInit>::new(&(*derive(dk.expose(), &header.encode()[16..], &[&info])).into())
     }
 
     proptest! {
@@ -187,6 +241,77 @@ mod tests {
         assert!(matches!(sealer.seal(&mut [0; 4], Last::No), Err(Error::Malformed(_))));
     }
 
+    /// GB/T 32907-2016, appendix A.1, and A.2 (a million times over); draft-ribose-cfrg-sm4 §2.1 repeats them.
+    #[test]
+    fn sm4_is_the_published_cipher() {
+        use sm4::cipher::{Block, BlockCipherEncrypt as _};
+
+        let key = hex::decode("0123456789abcdeffedcba9876543210").unwrap();
+        let cipher = <Sm4 as sm4::cipher::KeyInit>::new_from_slice(&key).unwrap();
+        let mut block = Block::<Sm4>::try_from(key.as_slice()).unwrap();
+        cipher.encrypt_block(&mut block);
+        assert_eq!(hex::encode(block), "681edf34d206965e86b3e94f536e4246");
+        for _ in 1..1_000_000 {
+            cipher.encrypt_block(&mut block);
+        }
+        assert_eq!(hex::encode(block), "595298c7c6fd271f0402f804c33d3f66");
+    }
+
+    /// RFC 8998, appendix A.1.
+    #[test]
+    fn sm4_gcm_is_the_published_aead() {
+        let unhex = |text: &str| hex::decode(text).unwrap();
+        let key = Sm4Gcm::new_from_slice(&unhex("0123456789abcdeffedcba9876543210")).unwrap();
+        let nonce: [u8; 12] = unhex("00001234567800000000abcd").try_into().unwrap();
+        let aad = unhex("feedfacedeadbeeffeedfacedeadbeefabaddad2");
+        let plain = unhex(
+            "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccddddddddddddddddeeeeeeeeeeeeeeeeffffffffffffffffeeeeeeeeeeee\
+             eeeeaaaaaaaaaaaaaaaa",
+        );
+        let mut message = plain.clone();
+        let tag = key.encrypt_inout_detached(&nonce.into(), &aad, message.as_mut_slice().into()).unwrap();
+        assert_eq!(
+            hex::encode(&message),
+            "17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735d82710ca5c22f0ccfa7cbf93d496ac15a56834cbcf98c3\
+             97b4024a2691233b8d"
+        );
+        assert_eq!(hex::encode(tag), "83de3541e4c2b58177e065a9bf7b62ec");
+        key.decrypt_inout_detached(&nonce.into(), &aad, message.as_mut_slice().into(), &tag).unwrap();
+        assert_eq!(message, plain);
+        let mut altered = tag;
+        altered[15] ^= 1;
+        assert!(key.decrypt_inout_detached(&nonce.into(), &aad, message.as_mut_slice().into(), &altered).is_err());
+    }
+
+    /// The format's key and nonce, with the published AEAD: what another implementation would make of a segment.
+    #[test]
+    fn an_sm4_segment_is_sealed_under_the_first_16_bytes_of_the_part_key() {
+        let (dk, header) = (DataKey::new([7; 32]), header(Aead::Sm4Gcm));
+        let mut info = b"sealgate/1/part".to_vec();
+        info.extend_from_slice(&header.encode()[..16]);
+        let derived = derive(dk.expose(), &header.encode()[16..], &[&info]);
+        let mut nonce = [0; 12];
+        nonce[8] = 1;
+        let reference = Sm4Gcm::new_from_slice(&derived[..16]).unwrap();
+        let mut expected = b"segment".to_vec();
+        let expected_tag =
+            reference.encrypt_inout_detached(&nonce.into(), b"", expected.as_mut_slice().into()).unwrap();
+        let mut ours = b"segment".to_vec();
+        let tag = SegmentSealer::new(&dk, &header).seal(&mut ours, Last::Yes).unwrap().unwrap();
+        assert_eq!((ours, tag.as_slice()), (expected, expected_tag.as_slice()));
+    }
+
+    #[test]
+    fn a_segment_shorter_than_its_tag_is_refused() {
+        let dk = DataKey::new([1; 32]);
+        for aead in [Aead::Aes256Gcm, Aead::Sm4Gcm, Aead::ChaCha20Poly1305] {
+            for len in 0..TAG_LEN {
+                let opened = SegmentOpener::new(&dk, &header(aead), 0).open(&mut vec![0; len], Last::Yes);
+                assert!(matches!(opened, Err(Error::SegmentTag { .. })), "{aead:?}, {len} bytes");
+            }
+        }
+    }
+
     #[test]
     fn the_segment_index_does_not_wrap() {
         let dk = DataKey::new([1; 32]);
@@ -206,7 +331,7 @@ mod tests {
             bytes.extend_from_slice(tag.unwrap().as_ref());
             bytes
         };
-        for aead in [Aead::Aes256Gcm, Aead::ChaCha20Poly1305] {
+        for aead in [Aead::Aes256Gcm, Aead::Sm4Gcm, Aead::ChaCha20Poly1305] {
             let header = header(aead);
             let sealed = seal(&header);
             let open = |key: u8, header: &PartHeader, index, last| {

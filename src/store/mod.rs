@@ -97,7 +97,8 @@ pub struct Metadata {
     /// Tags by key. Not in upstream user metadata, but under the same MAC.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// Who owns the object and who may read it, where that does not follow from the bucket; under the same MAC.
+    /// Who owns the object and who may read it, where that does not follow from the bucket, and where a symbolic link
+    /// leads; under the same MAC.
     #[serde(default)]
     pub access: BTreeMap<String, String>,
     /// The envelope's fields by short name; see `sse/FORMAT.md`.
@@ -144,6 +145,11 @@ pub trait OpenObject: Send + Sync {
     /// [`Error::Changed`] where the store cannot keep an old body readable; [`Error::Corrupt`] when the range is not
     /// all there.
     async fn read(&self, range: Range<CipherOffset>, chunk: usize) -> Result<CipherStream, Error>;
+
+    /// Whether each read costs a request, so that few of them are better than aligned chunks.
+    fn asks_for_each_read(&self) -> bool {
+        false
+    }
 }
 
 /// What must hold of the object at a key for a write to be made. Judged atomically with the commit.
@@ -432,6 +438,17 @@ pub struct CopyPlan {
     pub commit: Commit,
 }
 
+/// How the current version of an object grows: its body from `keep` on is replaced.
+#[derive(Debug, Clone)]
+pub struct Growth {
+    /// The write that was looked at; refused with [`Error::Changed`] when it is no longer this one.
+    pub was: StoredTag,
+    /// How many bytes of its body stay, from the beginning.
+    pub keep: CipherOffset,
+    /// The object's metadata from now on.
+    pub metadata: Metadata,
+}
+
 /// What a delete did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
@@ -499,6 +516,15 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Error::NoSuchBucket`].
     async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error>;
+    /// Starts to replace the end of an object's body by what the writer is given: its commit makes beginning and new end
+    /// the body, in place: the version stays the one it was and no other version is kept of it; tag and date are new. What
+    /// stays is not written again, and whoever has opened the object before reads on what was there. Of the [`Commit`]
+    /// only the summary counts.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`]; [`Error::Changed`], here or from the commit, when the object at the key is no longer the
+    /// write that was looked at; [`Error::Corrupt`] when more is to be kept than there is.
+    async fn append(&self, at: &ObjectAt, growth: Growth) -> Result<Box<dyn ObjectWriter>, Error>;
     /// Looks at an object (its current version, or the one named).
     ///
     /// # Errors
@@ -509,22 +535,25 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`ObjectStore::head`].
     async fn open(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error>;
-    /// As [`ObjectStore::open`], but what is known of the object may be a memory of it. Reading finds out: of an object
-    /// that is another by now it gives [`Error::Changed`]. So nothing may be answered of it before something was read.
+    /// As [`ObjectStore::open`], out of the store's memory of the object, if it has one. Reading finds out whether it is
+    /// still that object, and gives [`Error::Changed`] if not: so nothing may be answered before something was read.
     ///
     /// # Errors
     /// As [`ObjectStore::open`].
-    async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error> {
-        self.open(at, version).await
+    async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Option<Box<dyn OpenObject>>, Error> {
+        let _ = (at, version);
+        Ok(None)
     }
-    /// Takes the sealed summary of an object that came without one, for the next time it is asked for. A store may
-    /// forget it.
-    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject, summary: Bytes) {
-        let _ = (at, object, summary);
+    /// Whether the bucket may hold objects that sealgate did not write, to be served as they are. For the operator to say,
+    /// never for what is stored: a store could else pass plaintext of its own for what was encrypted.
+    fn may_be_foreign(&self, bucket: &BucketName) -> bool {
+        let _ = bucket;
+        false
     }
-    /// Whether the version ids that objects come with are the ones that their writes named.
-    fn names_versions(&self) -> bool {
-        true
+    /// Takes an object that came without its sealed summary, and now has it, for the next time that it is asked for. A
+    /// store may forget it.
+    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject) {
+        let _ = (at, object);
     }
     /// Deletes an object: the version named, for good; otherwise the object, of which a bucket with versions keeps what
     /// there was behind a delete marker. Deleting what is not there is no error. The precondition is about the version

@@ -6,7 +6,7 @@ use http::StatusCode;
 use s3s::dto::{self, ServerSideEncryption};
 use s3s::{S3Response, S3Result};
 
-use crate::sse::{BucketDefault, BucketEncryption};
+use crate::sse::{BucketDefault, BucketEncryption, DataCipher};
 use crate::store;
 
 use super::adapter::{Adapter, EXPECTED_OWNER, Serve, bucket, timestamp};
@@ -17,6 +17,8 @@ use super::owner::owner;
 
 /// The region whose buckets have an empty location, for history's sake.
 const CLASSIC_REGION: &str = "us-east-1";
+/// S3 has no name for OSS's other cipher, which an OSS client may have set; it is called as it is there.
+const SM4: &str = "SM4";
 /// The most buckets on one page.
 const BUCKETS_MAXIMUM: i32 = 10_000;
 
@@ -161,7 +163,7 @@ fn parse_rules(configuration: dto::ServerSideEncryptionConfiguration, blocks: bo
     };
     let default = match rule.apply_server_side_encryption_by_default {
         Some(default) => default,
-        None if blocks => return Ok(BucketDefault::S3),
+        None if blocks => return Ok(BucketDefault::S3 { cipher: DataCipher::Aes256 }),
         None => return Err(Face::malformed_xml()),
     };
     let bucket_key = rule.bucket_key_enabled == Some(true);
@@ -170,8 +172,10 @@ fn parse_rules(configuration: dto::ServerSideEncryptionConfiguration, blocks: bo
         ServerSideEncryption::AES256 if key.is_some() => Err(Face::invalid_argument(
             "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
         )),
-        ServerSideEncryption::AES256 => Ok(BucketDefault::S3),
-        ServerSideEncryption::AWS_KMS => Ok(BucketDefault::Kms { key: key.filter(|key| !key.is_empty()), bucket_key }),
+        ServerSideEncryption::AES256 => Ok(BucketDefault::S3 { cipher: DataCipher::Aes256 }),
+        ServerSideEncryption::AWS_KMS => {
+            Ok(BucketDefault::Kms { key: key.filter(|key| !key.is_empty()), bucket_key, cipher: DataCipher::Aes256 })
+        }
         ServerSideEncryption::AWS_KMS_DSSE => Err(Face::invalid_argument(
             "aws:kms:dsse promises two independent layers of encryption, which this gateway does not apply. Use \
              aws:kms.",
@@ -192,8 +196,9 @@ fn not_encrypted() -> Face {
 /// A bucket's default as its configuration.
 fn rules(default: BucketDefault) -> dto::ServerSideEncryptionConfiguration {
     let (algorithm, key, bucket_key) = match default {
-        BucketDefault::S3 => (ServerSideEncryption::AES256, None, false),
-        BucketDefault::Kms { key, bucket_key } => (ServerSideEncryption::AWS_KMS, key, bucket_key),
+        BucketDefault::S3 { cipher: DataCipher::Aes256 } => (ServerSideEncryption::AES256, None, false),
+        BucketDefault::S3 { cipher: DataCipher::Sm4 } => (SM4, None, false),
+        BucketDefault::Kms { key, bucket_key, cipher: _ } => (ServerSideEncryption::AWS_KMS, key, bucket_key),
     };
     dto::ServerSideEncryptionConfiguration {
         rules: vec![dto::ServerSideEncryptionRule {
@@ -226,13 +231,14 @@ mod tests {
 
     #[test]
     fn exactly_one_consistent_rule_is_taken() {
-        assert_eq!(parse(vec![rule("AES256", None, None)]), Ok(BucketDefault::S3));
-        let kms = BucketDefault::Kms { key: Some("alias/a".into()), bucket_key: false };
+        let cipher = DataCipher::Aes256;
+        assert_eq!(parse(vec![rule("AES256", None, None)]), Ok(BucketDefault::S3 { cipher }));
+        let kms = BucketDefault::Kms { key: Some("alias/a".into()), bucket_key: false, cipher };
         assert_eq!(parse(vec![rule("aws:kms", Some("alias/a"), Some(false))]), Ok(kms));
         assert_eq!(parse(vec![]), Err("MalformedXML"));
         assert_eq!(parse(vec![rule("AES256", None, None), rule("AES256", None, None)]), Err("MalformedXML"));
         assert_eq!(parse(vec![rule("AES256", Some("k"), None)]), Err("InvalidArgument"));
-        let flagged = BucketDefault::Kms { key: None, bucket_key: true };
+        let flagged = BucketDefault::Kms { key: None, bucket_key: true, cipher };
         assert_eq!(parse(vec![rule("aws:kms", None, Some(true))]), Ok(flagged));
         assert_eq!(parse(vec![rule("aws:kms:dsse", None, None)]), Err("InvalidArgument"));
         assert_eq!(parse(vec![rule("ROT13", None, None)]), Err("MalformedXML"));
@@ -243,10 +249,11 @@ mod tests {
 
     #[test]
     fn a_default_reads_back_as_it_was_given() {
+        let cipher = DataCipher::Aes256;
         for default in [
-            BucketDefault::S3,
-            BucketDefault::Kms { key: None, bucket_key: true },
-            BucketDefault::Kms { key: Some("k".into()), bucket_key: false },
+            BucketDefault::S3 { cipher },
+            BucketDefault::Kms { key: None, bucket_key: true, cipher },
+            BucketDefault::Kms { key: Some("k".into()), bucket_key: false, cipher },
         ] {
             assert_eq!(parse_rules(rules(default.clone()), false), Ok(default));
         }

@@ -208,6 +208,17 @@ pub fn face(error: &Error) -> Face {
             "This copy request is illegal because it is trying to copy an object to itself without changing the \
              object's metadata, storage class, website redirect location or encryption attributes.",
         ),
+        // OSS's append has no S3 operation; only a link can be met here.
+        Error::NotAppendable => Face::invalid_request("The object is not appendable."),
+        Error::PositionMismatch { next } => Face::bad(
+            "InvalidWriteOffset",
+            format!("The write offset does not match the current object size of {next} bytes."),
+        ),
+        Error::SymlinkTargetMissing => {
+            Face::new(S::NOT_FOUND, "NoSuchKey", "The key is a symbolic link, and what it leads to does not exist.")
+        }
+        Error::SymlinkToSymlink => Face::invalid_request("The key is a symbolic link to a symbolic link."),
+        Error::NotSymlink => Face::invalid_request("The object is not a symbolic link."),
         Error::CustomerKeyRequired => customer_key_required(),
         Error::CustomerKeyNotApplicable => customer_key_not_applicable(),
         Error::CustomerKeyWrong => Face::denied("Access Denied"),
@@ -375,6 +386,8 @@ fn store_face(error: &store::Error) -> Face {
         store::Error::Changed => face(&Error::Conflict),
         store::Error::Full => Face::unavailable("The storage is full."),
         store::Error::ReadOnly(_) => Face::unavailable("The storage is read-only."),
+        store::Error::Unsupported(what) => Face::not_implemented(what),
+        store::Error::MetadataTooLarge => face(&Error::from(store::Error::MetadataTooLarge)),
         store::Error::Unavailable(_) => Face::unavailable("The storage is not available. Please try again."),
         store::Error::Corrupt(_) | store::Error::Io { .. } => Face::internal(),
     }

@@ -294,6 +294,7 @@ mod tests {
             etag: "e".into(),
             size: 5,
             modified: Timestamp(1_500_000_000_123),
+            kind: crate::sse::ObjectKind::Normal,
         };
         let entries = vec![ListedEntry::Object(object), ListedEntry::Prefix("d/".into())];
         Listing { entries, truncated, owner: UserId::new("alice") }

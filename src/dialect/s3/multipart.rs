@@ -7,8 +7,8 @@ use s3s::dto::{self, ETag};
 use s3s::{S3Response, S3Result};
 
 use crate::gateway::{
-    Checksum, ChecksumKind, CompleteRequest, CreateUploadRequest, ListPartsRequest, NamedPart, PartCopyRequest,
-    PartInfo, PartRequest,
+    Checksum, ChecksumKind, CompleteRequest, CompletedParts, Conditions, CreateUploadRequest, ListPartsRequest,
+    MIN_PART, NamedPart, PartCopyRequest, PartInfo, PartRequest,
 };
 use crate::sse::SseStatus;
 use crate::types::PartNumber;
@@ -49,7 +49,8 @@ impl Serve<dto::CreateMultipartUploadInput> for Adapter {
         let checksum = digests::upload_checksum(&call.headers)?;
         self.check_owner(&call, &at.bucket, EXPECTED_OWNER).await?;
         self.check_default(&call, &at.bucket).await?;
-        let request = CreateUploadRequest { at, headers, sse: call.take_write(), checksum };
+        let conditions = Conditions::default();
+        let request = CreateUploadRequest { at, headers, sse: call.take_write(), checksum, conditions };
         let created = self.gateway.create_upload(call.caller(), request).await.map_err(failed)?;
         let mut headers = HeaderMap::new();
         sse_request::describe(&created.sse, &mut headers);
@@ -181,21 +182,23 @@ impl Serve<dto::CompleteMultipartUploadInput> for Adapter {
         call: Arc<Call>,
         input: dto::CompleteMultipartUploadInput,
     ) -> S3Result<S3Response<Self::Output>> {
+        let parts = named_parts(input.multipart_upload)?;
+        let count = u32::try_from(parts.len()).ok();
         let request = CompleteRequest {
             at: object(&input.bucket, &input.key)?,
             upload: upload(&input.upload_id)?,
-            parts: named_parts(input.multipart_upload)?,
+            parts: CompletedParts::Named(parts),
+            min_part: MIN_PART,
             customer_key: call.take_customer_key(),
             conditions: write_conditions(&call.headers)?,
             checksum: whole_checksum(&call.headers)?,
             size: object_size(&call)?,
         };
         self.check_owner(&call, &request.at.bucket, EXPECTED_OWNER).await?;
-        let parts = u32::try_from(request.parts.len()).ok();
         let written = self.gateway.complete_upload(call.caller(), request).await.map_err(failed)?;
         let mut headers = part_headers(&written.sse);
         versioned(written.version.as_ref(), &mut headers);
-        let sums = digests::Fields::of(written.checksum.as_ref(), parts);
+        let sums = digests::Fields::of(written.checksum.as_ref(), count);
         let output = dto::CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", input.bucket, input.key)),
             bucket: Some(input.bucket),

@@ -198,6 +198,7 @@ pub(super) fn read_request(
         conditions: conditions(&call.headers),
         customer_key: call.take_customer_key(),
         checksum_mode,
+        follow_symlink: true,
     })
 }
 
@@ -429,6 +430,7 @@ mod tests {
     use super::*;
     use crate::gateway::{Checksum, ChecksumAlgorithm, ChecksumKind, Tags};
     use crate::kms::{EncryptionContext, KeyArn};
+    use crate::sse::{DataCipher, ObjectKind};
     use crate::types::Timestamp;
 
     fn info() -> ObjectInfo {
@@ -447,12 +449,17 @@ mod tests {
                 key: KeyArn("arn:k".into()),
                 context: Some(EncryptionContext::default()),
                 bucket_key: false,
+                cipher: DataCipher::Aes256,
             },
             checksums: vec![Checksum {
                 algorithm: ChecksumAlgorithm::Crc32,
                 kind: ChecksumKind::Composite,
                 value: vec![0; 4],
             }],
+            md5: None,
+            crc64: None,
+            kind: ObjectKind::Multipart,
+            symlink: None,
             parts: Some(3),
             range: None,
         }

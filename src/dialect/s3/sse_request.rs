@@ -14,12 +14,14 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::kms::{EncryptionContext, KeyRef};
-use crate::sse::{CustomerKey, SseRequest, SseStatus};
+use crate::sse::{CustomerKey, DataCipher, SseRequest, SseStatus};
 
 use super::error::Face;
 use super::sse_headers::{CustomerHeaders, SseHeaders};
 
 const AES256: &str = "AES256";
+/// S3 has no name for it: what an OSS client wrote so is called here as it is there, and not by a cipher that it is not.
+const SM4: &str = "SM4";
 const KMS: &str = "aws:kms";
 const KMS_DSSE: &str = "aws:kms:dsse";
 const METHOD: HeaderName = HeaderName::from_static("x-amz-server-side-encryption");
@@ -163,7 +165,7 @@ fn write(headers: &SseHeaders, transport: Transport) -> Result<Option<SseRequest
         Some(AES256) if headers.kms_key_id.is_some() || headers.context.is_some() => {
             Err(Face::invalid_argument(KMS_NEEDS_METHOD))
         }
-        Some(AES256) => Ok(Some(SseRequest::S3)),
+        Some(AES256) => Ok(Some(SseRequest::S3 { cipher: DataCipher::Aes256 })),
         Some(KMS) => kms(headers, bucket_key, transport).map(Some),
         Some(KMS_DSSE) => Err(Face::invalid_argument(
             "aws:kms:dsse promises two independent layers of encryption, which this gateway does not apply. Use \
@@ -190,7 +192,8 @@ fn kms(headers: &SseHeaders, bucket_key: bool, transport: Transport) -> Result<S
         return Err(Face::invalid_argument("x-amz-server-side-encryption-aws-kms-key-id must not be empty"));
     }
     let context = headers.context.as_deref().map(context).transpose()?;
-    Ok(SseRequest::Kms { key: headers.kms_key_id.clone().map(KeyRef), context, bucket_key })
+    let cipher = DataCipher::Aes256;
+    Ok(SseRequest::Kms { key: headers.kms_key_id.clone().map(KeyRef), context, bucket_key, cipher })
 }
 
 fn context(text: &str) -> Result<EncryptionContext, Face> {
@@ -251,10 +254,16 @@ fn decode_customer_key(key: &Zeroizing<String>, md5: &str) -> Result<CustomerKey
 /// that is on writes; the customer key itself never does.
 pub(super) fn describe(status: &SseStatus, out: &mut HeaderMap) {
     match status {
-        SseStatus::S3 => {
-            out.insert(METHOD, HeaderValue::from_static(AES256));
+        SseStatus::S3 { cipher } => {
+            out.insert(
+                METHOD,
+                HeaderValue::from_static(match cipher {
+                    DataCipher::Aes256 => AES256,
+                    DataCipher::Sm4 => SM4,
+                }),
+            );
         }
-        SseStatus::Kms { key, context, bucket_key } => {
+        SseStatus::Kms { key, context, bucket_key, cipher: _ } => {
             out.insert(METHOD, HeaderValue::from_static(KMS));
             if *bucket_key {
                 out.insert(BUCKET_KEY, HeaderValue::from_static("true"));
@@ -314,7 +323,7 @@ mod tests {
     #[test]
     fn methods_are_taken_or_refused_by_name() {
         let input = parse(&named(&[("", "AES256")]), Accepts::Write, SAFE).unwrap();
-        assert!(matches!(input.write, Some(SseRequest::S3)));
+        assert!(matches!(input.write, Some(SseRequest::S3 { cipher: DataCipher::Aes256 })));
         assert!(parse(&named(&[]), Accepts::Write, SAFE).unwrap().write.is_none());
         for bad in ["", "aes256", "AES256 ", "KMS"] {
             let (status, code, message) = refused(&[("", bad)], Accepts::Write);
@@ -454,13 +463,14 @@ mod tests {
     #[test]
     fn answers_say_the_mode_and_never_a_key() {
         let mut out = HeaderMap::new();
-        describe(&SseStatus::S3, &mut out);
+        describe(&SseStatus::S3 { cipher: DataCipher::Aes256 }, &mut out);
         assert_eq!(out[METHOD], "AES256");
         assert_eq!(out.len(), 1);
 
         let arn = "arn:aws:kms:r:a:key/k";
         let context = EncryptionContext(BTreeMap::from([("a".to_owned(), "b".to_owned())]));
-        let status = SseStatus::Kms { key: KeyArn(arn.into()), context: Some(context), bucket_key: true };
+        let cipher = DataCipher::Aes256;
+        let status = SseStatus::Kms { key: KeyArn(arn.into()), context: Some(context), bucket_key: true, cipher };
         let mut out = HeaderMap::new();
         describe(&status, &mut out);
         assert_eq!((out[METHOD].to_str().unwrap(), out[KEY_ID].to_str().unwrap()), ("aws:kms", arn));

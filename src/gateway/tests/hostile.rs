@@ -12,9 +12,10 @@ use futures::TryStreamExt as _;
 
 use crate::store::local::LocalStore;
 use crate::store::{
-    Ahead, Bucket, CipherOffset, CipherStream, Commit, Completion, CopyPlan, Deleted, Error, ListEntry, ListPage, ListQuery,
-    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject,
-    StoredPart, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
+    Ahead, Bucket, CipherOffset, CipherStream, Commit, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage,
+    ListQuery, Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition,
+    StoredObject, StoredPart, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery,
+    Versioning,
 };
 use crate::types::{BucketName, ObjectAt, PartNumber, UploadId, VersionId};
 
@@ -215,6 +216,11 @@ impl ObjectStore for Hostile {
 
     async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {
         let inner = self.inner.put(at, metadata, ahead).await?;
+        Ok(Box::new(Counted { written: Arc::clone(&self.written), inner }))
+    }
+
+    async fn append(&self, at: &ObjectAt, growth: Growth) -> Result<Box<dyn ObjectWriter>, Error> {
+        let inner = self.inner.append(at, growth).await?;
         Ok(Box::new(Counted { written: Arc::clone(&self.written), inner }))
     }
 

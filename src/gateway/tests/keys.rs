@@ -3,7 +3,9 @@
 use super::support::*;
 use crate::gateway::{CopyRequest, CopySource, Error, GetRequest};
 use crate::kms::{self, KeyRef};
-use crate::sse::{BucketDefault, DefaultEncryption, SseRequest, SseStatus};
+use crate::sse::{BucketDefault, DataCipher, DefaultEncryption, SseRequest, SseStatus};
+
+const AES: SseStatus = SseStatus::S3 { cipher: DataCipher::Aes256 };
 
 fn key_of(status: &SseStatus) -> Option<&str> {
     match status {
@@ -17,20 +19,20 @@ async fn the_request_wins_over_the_bucket_and_the_bucket_over_the_gateway() {
     let mut house = House::new().await;
     let (asked, default) = (house.cmk().await, house.cmk().await);
     let (object, bucket) = (at("one", "object"), "one".parse().unwrap());
-    assert_eq!(house.put(&object, b"x").await.sse, SseStatus::S3);
+    assert_eq!(house.put(&object, b"x").await.sse, AES);
 
-    let rule = BucketDefault::Kms { key: Some(default.clone()), bucket_key: false };
+    let rule = BucketDefault::Kms { key: Some(default.clone()), bucket_key: false, cipher: DataCipher::Aes256 };
     house.gateway.put_bucket_encryption(&house.caller, &bucket, rule).await.unwrap();
     assert_eq!(key_of(&house.put(&object, b"x").await.sse), Some(default.as_str()));
     assert_eq!(key_of(&house.put_under(&object, b"x", under(&asked)).await.sse), Some(asked.as_str()));
-    assert_eq!(house.put_under(&object, b"x", Some(SseRequest::S3)).await.sse, SseStatus::S3);
+    assert_eq!(house.put_under(&object, b"x", Some(SseRequest::S3 { cipher: DataCipher::Aes256 })).await.sse, AES);
     let customers = house.put_under(&object, b"x", Some(SseRequest::Customer(customer(3)))).await.sse;
     assert!(matches!(customers, SseStatus::Customer { .. }), "{customers:?}");
 
     house.gateway.delete_bucket_encryption(&house.caller, &bucket).await.unwrap();
     house.gateway = house.gateway.defaulting_to(DefaultEncryption::None);
     assert_eq!(house.put(&object, b"x").await.sse, SseStatus::None);
-    assert_eq!(house.put_under(&object, b"x", Some(SseRequest::S3)).await.sse, SseStatus::S3);
+    assert_eq!(house.put_under(&object, b"x", Some(SseRequest::S3 { cipher: DataCipher::Aes256 })).await.sse, AES);
 }
 
 #[tokio::test]
@@ -51,7 +53,7 @@ async fn a_copy_that_keeps_the_body_writes_none_of_it() {
     }
     // Back to SSE-S3 the ETag must be an MD5 that the source has not: this one is sealed anew.
     let (target, before) = (at("two", "kms-to-s3"), house.store.written());
-    let sse = Some(SseRequest::S3);
+    let sse = Some(SseRequest::S3 { cipher: DataCipher::Aes256 });
     house.gateway.copy_object(&house.caller, CopyRequest { sse, ..copy(&kms, &target) }).await.unwrap();
     assert!(house.store.written() - before > plain.len() as u64);
     assert_eq!(house.bytes(&target).await, plain);

@@ -7,7 +7,7 @@ use super::support::*;
 use futures::TryStreamExt as _;
 
 use crate::gateway::{CannedAcl, Error, GetRequest, OBJECT_TAGS, ObjectHeaders, PutRequest, Tags};
-use crate::sse::SseRequest;
+use crate::sse::{DataCipher, SseRequest};
 use crate::store::Versioning;
 use crate::types::{ObjectAt, VersionId};
 
@@ -245,7 +245,7 @@ async fn an_upload_whose_state_or_parts_were_altered_is_not_completed() {
 async fn a_plaintext_body_without_an_envelope_is_never_served() {
     let house = House::new().await;
     let object = at("one", "planted");
-    house.put_under(&object, b"hello", Some(SseRequest::S3)).await;
+    house.put_under(&object, b"hello", Some(SseRequest::S3 { cipher: DataCipher::Aes256 })).await;
     house.store.edit_objects(|_, kept| {
         kept.object.metadata.envelope.clear();
         kept.object.summary = bytes::Bytes::new();

@@ -12,7 +12,7 @@ use super::hostile::Hostile;
 use crate::identity::{Authenticated, Caller, Requester};
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, NewKey, RootKey};
 use crate::kms::{self, DataKey, EncryptionContext, GeneratedKey, KeyArn, KeyRef, KeyService, ServiceKey, WrappedKey};
-use crate::sse::{CustomerKey, SseRequest};
+use crate::sse::{CustomerKey, DataCipher, SseRequest};
 use crate::store::ListQuery;
 use crate::store::local::LocalStore;
 use crate::types::{ObjectAt, PartNumber, SystemClock, UploadId};
@@ -101,7 +101,12 @@ pub(super) fn customer(byte: u8) -> CustomerKey {
 }
 
 pub(super) fn under(key: &str) -> Option<SseRequest> {
-    Some(SseRequest::Kms { key: Some(KeyRef(key.to_owned())), context: None, bucket_key: false })
+    Some(SseRequest::Kms {
+        key: Some(KeyRef(key.to_owned())),
+        context: None,
+        bucket_key: false,
+        cipher: DataCipher::Aes256,
+    })
 }
 
 pub(super) fn body(bytes: &[u8]) -> PlainBody {
@@ -125,6 +130,23 @@ pub(super) fn put(at: &ObjectAt, bytes: &[u8]) -> PutRequest {
     }
 }
 
+pub(super) fn append(at: &ObjectAt, position: u64, bytes: &[u8]) -> AppendRequest {
+    AppendRequest {
+        at: at.clone(),
+        position,
+        headers: ObjectHeaders::default(),
+        sse: None,
+        digests: DeclaredDigests::default(),
+        conditions: Conditions::default(),
+        body: body(bytes),
+    }
+}
+
+/// OSS's CRC-64 of these bytes.
+pub(super) fn crc64(bytes: &[u8]) -> Option<u64> {
+    Some(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Xz, bytes))
+}
+
 pub(super) fn get(at: &ObjectAt) -> GetRequest {
     GetRequest {
         part: None,
@@ -134,6 +156,7 @@ pub(super) fn get(at: &ObjectAt) -> GetRequest {
         conditions: Conditions::default(),
         customer_key: None,
         checksum_mode: false,
+        follow_symlink: true,
     }
 }
 
@@ -194,13 +217,23 @@ impl House {
         self.gateway.put_object(&self.caller, put(at, bytes)).await.unwrap()
     }
 
+    pub(super) async fn append(&self, at: &ObjectAt, position: u64, bytes: &[u8]) -> Result<Appended, Error> {
+        self.gateway.append(&self.caller, append(at, position, bytes)).await
+    }
+
     pub(super) async fn put_under(&self, at: &ObjectAt, bytes: &[u8], sse: Option<SseRequest>) -> Written {
         self.gateway.put_object(&self.caller, PutRequest { sse, ..put(at, bytes) }).await.unwrap()
     }
 
     /// Starts an upload.
     pub(super) async fn upload(&self, at: &ObjectAt, sse: Option<SseRequest>) -> UploadId {
-        let request = CreateUploadRequest { at: at.clone(), headers: ObjectHeaders::default(), sse, checksum: None };
+        let request = CreateUploadRequest {
+            at: at.clone(),
+            headers: ObjectHeaders::default(),
+            sse,
+            checksum: None,
+            conditions: Conditions::default(),
+        };
         self.gateway.create_upload(&self.caller, request).await.unwrap().id
     }
 
@@ -227,7 +260,8 @@ impl House {
         let request = CompleteRequest {
             at: at.clone(),
             upload: upload.clone(),
-            parts,
+            parts: CompletedParts::Named(parts),
+            min_part: MIN_PART,
             customer_key: None,
             conditions: Conditions::default(),
             checksum: None,

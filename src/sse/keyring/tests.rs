@@ -10,11 +10,14 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::kms;
-use crate::sse::{Aead, ENVELOPE_BUDGET, SseMode, SseStatus};
+use crate::sse::{Aead, DataCipher, ENVELOPE_BUDGET, SseMode, SseStatus};
 use crate::types::UserId;
 
 use super::*;
 use crate::kms::GeneratedKey;
+
+const AES: SseChoice = SseChoice::S3 { cipher: DataCipher::Aes256 };
+const SM4: SseChoice = SseChoice::S3 { cipher: DataCipher::Sm4 };
 
 /// The CMK, the context and the data key of a wrap.
 type Wrapping = (String, EncryptionContext, [u8; 32]);
@@ -90,7 +93,12 @@ fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn kms_choice(key: &str, context: &[(&str, &str)]) -> SseChoice {
-    SseChoice::Kms { key: Some(KeyRef(key.into())), context: EncryptionContext(pairs(context)), bucket_key: false }
+    SseChoice::Kms {
+        key: Some(KeyRef(key.into())),
+        context: EncryptionContext(pairs(context)),
+        bucket_key: false,
+        cipher: DataCipher::Aes256,
+    }
 }
 
 fn customer(byte: u8) -> CustomerKey {
@@ -98,13 +106,31 @@ fn customer(byte: u8) -> CustomerKey {
 }
 
 /// Every mode, with the customer key that opens it.
-fn choices() -> [(SseChoice, Option<CustomerKey>); 5] {
+fn choices() -> [(SseChoice, Option<CustomerKey>); 7] {
     [
-        (SseChoice::S3, None),
+        (AES, None),
         (kms_choice("k1", &[("team", "blue"), ("ö", "")]), None),
-        (SseChoice::Kms { key: None, context: EncryptionContext::default(), bucket_key: true }, None),
+        (
+            SseChoice::Kms {
+                key: None,
+                context: EncryptionContext::default(),
+                bucket_key: true,
+                cipher: DataCipher::Aes256,
+            },
+            None,
+        ),
         (SseChoice::Customer(customer(9)), Some(customer(9))),
         (SseChoice::None, None),
+        (SM4, None),
+        (
+            SseChoice::Kms {
+                key: None,
+                context: EncryptionContext(pairs(&[("a", "b")])),
+                bucket_key: true,
+                cipher: DataCipher::Sm4,
+            },
+            None,
+        ),
     ]
 }
 
@@ -165,7 +191,7 @@ fn customer_keys_are_required_right_and_applicable() {
     assert!(unwrap(&own, Some(customer(9))).is_ok());
     assert!(matches!(unwrap(&own, None), Err(Error::CustomerKeyRequired)));
     assert!(matches!(unwrap(&own, Some(customer(8))), Err(Error::CustomerKeyWrong)));
-    for choice in [SseChoice::S3, SseChoice::None, kms_choice("k", &[])] {
+    for choice in [AES, SseChoice::None, kms_choice("k", &[])] {
         let (envelope, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
         assert!(matches!(unwrap(&envelope, Some(customer(9))), Err(Error::CustomerKeyNotApplicable)));
     }
@@ -192,7 +218,7 @@ fn the_callers_context_may_not_set_the_arn() {
 #[test]
 fn a_data_key_that_is_not_the_objects_is_refused() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    for choice in [SseChoice::S3, kms_choice("k", &[])] {
+    for choice in [AES, kms_choice("k", &[])] {
         let (mut one, dk) = run(keys.create(&principal(), &choice, &at)).unwrap();
         let (two, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
         one.wrap = two.wrap.clone();
@@ -208,7 +234,8 @@ fn rewrapping_keeps_body_key_id_and_commitment_between_all_modes() {
         for (target, customer) in choices() {
             let (old, dk) = run(keys.create(&principal(), &source, &from)).unwrap();
             let new = run(keys.rewrap(&principal(), &dk, &old, &target, &to));
-            if matches!(source, SseChoice::None) != matches!(target, SseChoice::None) {
+            let same = matches!(source, SseChoice::None) == matches!(target, SseChoice::None);
+            if !same || source.cipher() != target.cipher() {
                 assert!(matches!(new, Err(Error::WrongMode)), "the body would not be what the metadata says");
                 continue;
             }
@@ -221,14 +248,16 @@ fn rewrapping_keeps_body_key_id_and_commitment_between_all_modes() {
 }
 
 #[test]
-fn only_an_object_that_says_so_has_a_plaintext_body() {
+fn a_body_is_sealed_as_the_metadata_says_and_no_other_is_read() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     for (choice, _) in choices() {
         let (envelope, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
-        let plain = matches!(choice, SseChoice::None);
+        let (plain, sm4) = (matches!(choice, SseChoice::None), choice.cipher() == DataCipher::Sm4);
         assert_eq!(envelope.check_body(Aead::None).is_ok(), plain);
-        assert_eq!(envelope.check_body(Aead::Aes256Gcm).is_ok(), !plain);
-        assert_eq!(envelope.check_body(Aead::ChaCha20Poly1305).is_ok(), !plain);
+        assert_eq!(envelope.check_body(Aead::Aes256Gcm).is_ok(), !plain && !sm4);
+        assert_eq!(envelope.check_body(Aead::ChaCha20Poly1305).is_ok(), !plain && !sm4);
+        assert_eq!(envelope.check_body(Aead::Sm4Gcm).is_ok(), sm4);
+        assert!(envelope.check_body(envelope.body_aead()).is_ok());
     }
 }
 
@@ -246,7 +275,7 @@ fn an_envelope_beyond_its_budget_is_refused_before_the_body_comes() {
 #[test]
 fn an_etag_that_a_copy_sets_fits_and_comes_back() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    let (mut envelope, _) = run(keys.create(&principal(), &SseChoice::S3, &at)).unwrap();
+    let (mut envelope, _) = run(keys.create(&principal(), &AES, &at)).unwrap();
     envelope.etag = Some("e".repeat(64));
     let mut metadata = metadata();
     keys.bind(&at, &mut metadata, &envelope).unwrap();
@@ -261,14 +290,17 @@ fn responses_name_the_cmk_the_context_or_the_customer_keys_md5() {
     let status = |choice: &SseChoice, customer: Option<&CustomerKey>| {
         run(keys.create(&principal(), choice, &at)).unwrap().0.status(customer)
     };
-    assert_eq!(status(&SseChoice::S3, None), SseStatus::S3);
+    assert_eq!(status(&AES, None), SseStatus::S3 { cipher: DataCipher::Aes256 });
     let key = KeyArn("arn:aws:kms:local:0:key/k".into());
     let context = Some(EncryptionContext(pairs(&[("a", "b")])));
     assert_eq!(
         status(&kms_choice("k", &[("a", "b")]), None),
-        SseStatus::Kms { key: key.clone(), context, bucket_key: false }
+        SseStatus::Kms { key: key.clone(), context, bucket_key: false, cipher: DataCipher::Aes256 }
     );
-    assert_eq!(status(&kms_choice("k", &[]), None), SseStatus::Kms { key, context: None, bucket_key: false });
+    assert_eq!(
+        status(&kms_choice("k", &[]), None),
+        SseStatus::Kms { key, context: None, bucket_key: false, cipher: DataCipher::Aes256 }
+    );
     let own = SseChoice::Customer(customer(9));
     assert_eq!(status(&own, Some(&customer(9))), SseStatus::Customer { md5: Some([9; 16]) });
     assert_eq!(status(&own, None), SseStatus::Customer { md5: None });
@@ -312,7 +344,7 @@ fn any_change_to_metadata_is_found() {
 #[test]
 fn metadata_of_another_object_bucket_or_deployment_is_refused() {
     let (keys, here) = (keyring(), at("bucket", "key"));
-    let good = bound(&keys, &here, &SseChoice::S3);
+    let good = bound(&keys, &here, &AES);
     for there in [at("bucket", "kez"), at("bucketk", "ey"), at("bucke2", "key")] {
         assert!(matches!(keys.verify(&there, &good), Err(Error::MetadataMac)));
     }
@@ -323,7 +355,7 @@ fn metadata_of_another_object_bucket_or_deployment_is_refused() {
 #[test]
 fn an_unknown_version_is_said_to_be_one() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    let mut metadata = bound(&keys, &at, &SseChoice::S3);
+    let mut metadata = bound(&keys, &at, &AES);
     metadata.envelope.insert("v".into(), "2".into());
     assert!(matches!(keys.verify(&at, &metadata), Err(Error::Unsupported(_))));
 }
@@ -332,7 +364,7 @@ fn an_unknown_version_is_said_to_be_one() {
 fn authentic_fields_that_contradict_each_other_are_refused() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     let reseal = |edit: &dyn Fn(&mut BTreeMap<String, String>)| {
-        let mut metadata = bound(&keys, &at, &SseChoice::S3);
+        let mut metadata = bound(&keys, &at, &AES);
         edit(&mut metadata.envelope);
         let mac = STANDARD.encode(keys.metadata_mac(&at, &metadata).as_ref());
         metadata.envelope.insert(MAC.into(), mac);
@@ -343,6 +375,15 @@ fn authentic_fields_that_contradict_each_other_are_refused() {
     assert!(matches!(reseal(&|f| drop(f.insert("mode".into(), "None".into()))), Err(Error::Unsupported(_))));
     assert!(matches!(reseal(&|f| drop(f.insert("key".into(), "arn".into()))), Err(Error::Malformed(_))));
     assert!(matches!(reseal(&|f| drop(f.insert("later".into(), "1".into()))), Err(Error::Unsupported(_))));
+    assert!(matches!(reseal(&|f| drop(f.insert("data".into(), "AES256".into()))), Err(Error::Unsupported(_))));
+    assert!(matches!(reseal(&|f| drop(f.insert("data".into(), "SM4".into()))), Ok(e) if e.cipher == DataCipher::Sm4));
+    for mode in ["SSE-C", "none"] {
+        let edited = reseal(&|f| {
+            f.insert("data".into(), "SM4".into());
+            f.insert("mode".into(), mode.into());
+        });
+        assert!(matches!(edited, Err(Error::Malformed(_))), "{mode}");
+    }
     assert!(matches!(reseal(&|f| drop(f.remove("id"))), Err(Error::Malformed(_))));
 }
 
@@ -352,7 +393,7 @@ proptest! {
         context in prop::collection::btree_map(".{0,20}", ".{0,40}", 0..6),
     ) {
         let (keys, at) = (keyring(), at("bucket", "key"));
-        let choice = SseChoice::Kms { key: None, context: EncryptionContext(context), bucket_key: true };
+        let choice = SseChoice::Kms { key: None, context: EncryptionContext(context), bucket_key: true, cipher: DataCipher::Aes256 };
         match run(keys.create(&principal(), &choice, &at)) {
             Err(error) => prop_assert!(matches!(error, Error::TooLarge)),
             Ok((envelope, _)) => {
@@ -453,10 +494,11 @@ fn regenerate_metadata_vectors() {
         Object { bucket: at.bucket.to_string(), key: at.key.to_string(), metadata, customer_key, data_key }
     };
     let own = SseChoice::Customer(customer(9));
-    let objects = BTreeMap::from([
-        ("SSE-S3".to_owned(), object(SseChoice::S3, None)),
-        ("SSE-C".to_owned(), object(own, Some("09".repeat(32)))),
-    ]);
+    // What is there stays: it was made by earlier builds.
+    let mut objects = serde_json::from_slice::<Vectors>(&fs::read(path()).unwrap()).unwrap().objects;
+    objects.entry("SSE-S3".to_owned()).or_insert_with(|| object(AES, None));
+    objects.entry("SSE-S3 with SM4".to_owned()).or_insert_with(|| object(SM4, None));
+    objects.entry("SSE-C".to_owned()).or_insert_with(|| object(own, Some("09".repeat(32))));
     let text = |text: &str| Some(text.to_owned());
     let field = |object: &str, name: &str| Some(objects[object].metadata.envelope[name].clone());
     let edits = [
@@ -476,16 +518,24 @@ fn regenerate_metadata_vectors() {
         ("version removed", Edit::Envelope("v".into(), None)),
         ("unknown version", Edit::Envelope("v".into(), text("2"))),
         ("ETag added", Edit::Envelope("etag".into(), text("d41d8cd98f00b204e9800998ecf8427e"))),
+        ("cipher added", Edit::Envelope("data".into(), text("SM4"))),
         ("unknown field added", Edit::Envelope("plain".into(), text("1"))),
     ];
-    let refused = edits.map(|(name, edit)| Refused { name: name.into(), object: "SSE-S3".into(), edit });
+    let of_sm4 = [
+        ("SM4: cipher removed", Edit::Envelope("data".into(), None)),
+        ("SM4: cipher altered", Edit::Envelope("data".into(), text("AES256"))),
+    ];
+    let refused = |object: &'static str| {
+        move |(name, edit): (&str, Edit)| Refused { name: name.into(), object: object.into(), edit }
+    };
+    let refused = edits.into_iter().map(refused("SSE-S3")).chain(of_sm4.into_iter().map(refused("SSE-S3 with SM4")));
     let about = "Metadata of objects in sealgate's envelope format, version 1 (src/sse/FORMAT.md): each object verifies \
         under the service key and unwraps to its data key; with each edit it must be refused.";
     let vectors = Vectors {
         about: about.into(),
         service_key: "22".repeat(32),
         objects: objects.clone(),
-        refused: refused.into(),
+        refused: refused.collect(),
     };
     fs::write(path(), serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
 }

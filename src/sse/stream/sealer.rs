@@ -113,7 +113,7 @@ impl PartSealer {
     fn seal(&mut self, last: Last, out: &mut BytesMut) -> Result<(), Error> {
         let tag = self.segments.seal(&mut self.filling[self.lead..], last)?;
         if let Some(tag) = tag {
-            self.filling.extend_from_slice(tag.as_ref());
+            self.filling.extend_from_slice(&tag);
         }
         self.lead = 0;
         // An empty `out` is replaced, one that ends where this begins is joined; only what lies elsewhere is copied.

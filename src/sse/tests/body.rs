@@ -20,7 +20,7 @@ fn lens() -> impl Strategy<Value = Vec<usize>> {
 }
 
 fn aead() -> impl Strategy<Value = Aead> {
-    prop_oneof![Just(Aead::Aes256Gcm), Just(Aead::ChaCha20Poly1305), Just(Aead::None)]
+    prop_oneof![Just(Aead::Aes256Gcm), Just(Aead::Sm4Gcm), Just(Aead::ChaCha20Poly1305), Just(Aead::None)]
 }
 
 proptest! {

@@ -22,12 +22,19 @@ fn refused(sample: &Sample, body: &[u8], what: &str) {
     }
 }
 
-fn three_segments() -> Sample {
-    Sample::new(Aead::Aes256Gcm, SIZE, &[2 * 4096 + 100])
+/// What encrypts bodies that clients write.
+const CIPHERS: [Aead; 2] = [Aead::Aes256Gcm, Aead::Sm4Gcm];
+
+fn three_segments(aead: Aead) -> Sample {
+    Sample::new(aead, SIZE, &[2 * 4096 + 100])
 }
 
-fn three_parts() -> Sample {
-    Sample::new(Aead::Aes256Gcm, SIZE, &[5000, 5000, 5000])
+fn three_parts(aead: Aead) -> Sample {
+    Sample::new(aead, SIZE, &[5000, 5000, 5000])
+}
+
+fn cipher() -> impl Strategy<Value = Aead> {
+    prop_oneof![Just(Aead::Aes256Gcm), Just(Aead::Sm4Gcm)]
 }
 
 /// The bytes of each part, and the manifest.
@@ -45,6 +52,8 @@ fn one_flipped_bit_in_any_byte_is_found() {
         Sample::new(Aead::Aes256Gcm, SIZE, &[0]),
         Sample::new(Aead::Aes256Gcm, SIZE, &[33]),
         Sample::new(Aead::ChaCha20Poly1305, SIZE, &[33]),
+        Sample::new(Aead::Sm4Gcm, SIZE, &[33]),
+        Sample::new(Aead::Sm4Gcm, SIZE, &[20, 0, 30]),
         Sample::new(Aead::Aes256Gcm, SIZE, &[20, 0, 30]),
     ] {
         for at in 0..sample.body.len() {
@@ -71,8 +80,10 @@ fn one_flipped_bit_in_a_manifest_is_found_without_the_body() {
 
 proptest! {
     #[test]
-    fn one_flipped_bit_anywhere_in_a_larger_body_is_found(at: prop::sample::Index, bit in 0..8_u8) {
-        let sample = Sample::new(Aead::Aes256Gcm, SIZE, &[9000, 9000]);
+    fn one_flipped_bit_anywhere_in_a_larger_body_is_found(
+        aead in cipher(), at: prop::sample::Index, bit in 0..8_u8,
+    ) {
+        let sample = Sample::new(aead, SIZE, &[9000, 9000]);
         let mut body = sample.body.clone();
         let at = at.index(body.len());
         body[at] ^= 1 << bit;
@@ -80,8 +91,10 @@ proptest! {
     }
 
     #[test]
-    fn a_range_gives_no_altered_byte(at: prop::sample::Index, a in 0..18_000_usize, b in 0..18_000_usize) {
-        let sample = Sample::new(Aead::Aes256Gcm, SIZE, &[9000, 9000]);
+    fn a_range_gives_no_altered_byte(
+        aead in cipher(), at: prop::sample::Index, a in 0..18_000_usize, b in 0..18_000_usize,
+    ) {
+        let sample = Sample::new(aead, SIZE, &[9000, 9000]);
         let mut body = sample.body.clone();
         let at = at.index(sample.parts_len());
         body[at] ^= 1;
@@ -93,8 +106,8 @@ proptest! {
     }
 
     #[test]
-    fn a_body_cut_anywhere_is_truncated(at: prop::sample::Index) {
-        let sample = Sample::new(Aead::Aes256Gcm, SIZE, &[9000, 100]);
+    fn a_body_cut_anywhere_is_truncated(aead in cipher(), at: prop::sample::Index) {
+        let sample = Sample::new(aead, SIZE, &[9000, 100]);
         refused(&sample, &sample.body[..at.index(sample.body.len())], "cut");
     }
 
@@ -112,21 +125,24 @@ proptest! {
 
 #[test]
 fn dropped_repeated_and_appended_pieces_are_found() {
-    let sample = three_segments();
+    CIPHERS.into_iter().for_each(|aead| dropped_repeated_and_appended(&three_segments(aead)));
+}
+
+fn dropped_repeated_and_appended(sample: &Sample) {
     let parts = sample.parts_len();
     let segment = |i: usize| 48 + i * SEALED..(48 + (i + 1) * SEALED).min(parts);
     for i in 0..3 {
         let mut body = sample.body.clone();
         body.drain(segment(i));
-        refused(&sample, &body, &format!("segment {i} dropped"));
+        refused(sample, &body, &format!("segment {i} dropped"));
         let mut body = sample.body.clone();
         let copy = body[segment(i)].to_vec();
         body.splice(segment(i).end..segment(i).end, copy);
-        refused(&sample, &body, &format!("segment {i} repeated"));
+        refused(sample, &body, &format!("segment {i} repeated"));
     }
-    refused(&sample, &sample.body[..parts], "no manifest");
-    refused(&sample, &sample.body[..48], "only the header");
-    refused(&sample, &[], "nothing");
+    refused(sample, &sample.body[..parts], "no manifest");
+    refused(sample, &sample.body[..48], "only the header");
+    refused(sample, &[], "nothing");
     let with = |tail: &[u8]| [sample.body.as_slice(), tail].concat();
     for tail in [&[0][..], &sample.body[parts..], &sample.body] {
         let body = with(tail);
@@ -139,13 +155,17 @@ fn dropped_repeated_and_appended_pieces_are_found() {
 
 #[test]
 fn swapped_segments_and_parts_are_found() {
-    let sample = three_segments();
+    CIPHERS.into_iter().for_each(swapped_segments_and_parts);
+}
+
+fn swapped_segments_and_parts(aead: Aead) {
+    let sample = three_segments(aead);
     let mut body = sample.body.clone();
     let (head, tail) = body[48..].split_at_mut(SEALED);
     head.swap_with_slice(&mut tail[..SEALED]);
     refused(&sample, &body, "segments swapped");
 
-    let sample = three_parts();
+    let sample = three_parts(aead);
     let pieces = pieces(&sample);
     for order in
         [vec![1, 0, 2, 3], vec![0, 2, 1, 3], vec![0, 0, 2, 3], vec![0, 2, 3], vec![0, 1, 3], vec![0, 1, 1, 2, 3]]
@@ -162,12 +182,15 @@ fn swapped_segments_and_parts_are_found() {
 
 #[test]
 fn an_earlier_attempt_of_a_part_is_found() {
-    let sample = three_parts();
+    CIPHERS.into_iter().for_each(|aead| an_earlier_attempt(&three_parts(aead)));
+}
+
+fn an_earlier_attempt(sample: &Sample) {
     let (old, _) = seal_part(sample.aead, SIZE, 2, 0x43, &sample.plain[5000..10_000]);
-    let pieces = pieces(&sample);
+    let pieces = pieces(sample);
     let body = [pieces[0].clone(), old, pieces[2].clone(), pieces[3].clone()].concat();
     assert_eq!(body.len(), sample.body.len());
-    refused(&sample, &body, "an earlier attempt");
+    refused(sample, &body, "an earlier attempt");
     assert!(matches!(sample.open(&body, 5000).end, Err(Error::PartHeader(n)) if n.get() == 2));
     let range = sample.open_range(&body, 4000..11_000, 5000);
     assert!(range.end.is_err() && range.plain.len() <= 1000);
@@ -175,7 +198,7 @@ fn an_earlier_attempt_of_a_part_is_found() {
 
 #[test]
 fn the_manifest_of_another_write_is_found() {
-    let sample = three_segments();
+    let sample = three_segments(Aead::Aes256Gcm);
     let mut body = sample.body.clone();
     body.truncate(sample.parts_len());
     body.extend_from_slice(&sample.manifest([0x34; 16], 0x55));
@@ -189,7 +212,7 @@ fn the_manifest_of_another_write_is_found() {
 
 #[test]
 fn a_body_is_refused_under_another_key_and_under_another_object_id() {
-    let sample = three_segments();
+    let sample = three_segments(Aead::Aes256Gcm);
     let open = |dk: [u8; 32], ak: [u8; 32], object: [u8; 16]| {
         let (dk, ak) = (DataKey::new(dk), ServiceKey::new(ak).attribute_key());
         let (_, opener) = BodyOpener::whole(&dk, &ak, ObjectId::from_bytes(object), sample.layout());
@@ -203,7 +226,7 @@ fn a_body_is_refused_under_another_key_and_under_another_object_id() {
 
 #[test]
 fn a_manifest_refuses_a_data_key_that_it_does_not_commit_to() {
-    let sample = three_segments();
+    let sample = three_segments(Aead::Aes256Gcm);
     let tail = &sample.body[sample.parts_len()..];
     assert!(manifest::open_digests(tail, &data_key()).is_ok());
     assert!(matches!(manifest::open_digests(tail, &DataKey::new([0; 32])), Err(Error::Commitment)));
@@ -211,7 +234,7 @@ fn a_manifest_refuses_a_data_key_that_it_does_not_commit_to() {
 
 #[test]
 fn hostile_trailers_are_refused_before_anything_is_allocated() {
-    let sample = three_segments();
+    let sample = three_segments(Aead::Aes256Gcm);
     let tail = sample.body[sample.parts_len()..].to_vec();
     let at = tail.len() - manifest::TRAILER_LEN;
     let refused = |offset: usize, bytes: &[u8]| {
@@ -220,7 +243,7 @@ fn hostile_trailers_are_refused_before_anything_is_allocated() {
         manifest::parse_trailer(&tail).is_err()
     };
     assert!(manifest::parse_trailer(&tail).is_ok());
-    assert!(refused(0, b"SGM2") && refused(4, &[0]) && refused(4, &[2]) && refused(5, &[2]) && refused(5, &[4]));
+    assert!(refused(0, b"SGM2") && refused(4, &[0]) && refused(4, &[2]) && refused(5, &[4]) && refused(5, &[0xff]));
     assert!(refused(6, &[0]) && refused(6, &[63]) && refused(6, &[11]) && refused(6, &[21]) && refused(7, &[1]));
     assert!(refused(8, &[0; 4]) && refused(8, &10_001_u32.to_be_bytes()) && refused(8, &[0xff; 4]));
     assert!(

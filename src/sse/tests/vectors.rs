@@ -196,7 +196,7 @@ fn body(sample: &Sample) -> Body {
 }
 
 fn samples() -> BTreeMap<&'static str, Sample> {
-    let (aes, chacha) = (Aead::Aes256Gcm, Aead::ChaCha20Poly1305);
+    let (aes, sm4, chacha) = (Aead::Aes256Gcm, Aead::Sm4Gcm, Aead::ChaCha20Poly1305);
     let size = SegmentSize::MIN;
     BTreeMap::from([
         ("empty", Sample::new(aes, SegmentSize::DEFAULT, &[0])),
@@ -206,6 +206,7 @@ fn samples() -> BTreeMap<&'static str, Sample> {
         ("three parts", Sample::new(aes, size, &[4200, 0, 300])),
         ("no digests", Sample::new(aes, size, &[4200, 300]).without_digests()),
         ("chacha", Sample::new(chacha, size, &[4096, 50])),
+        ("sm4", Sample::new(sm4, size, &[4096 + 10, 0, 50])),
     ])
 }
 
@@ -228,6 +229,7 @@ fn accepted(cases: &mut Vec<Case>, samples: &BTreeMap<&str, Sample>) {
     add("last part only", "three parts", Some((4200, 4500)));
     add("empty range", "three parts", Some((10, 10)));
     add("across parts of ChaCha20-Poly1305", "chacha", Some((4000, 4100)));
+    add("across segments and parts of SM4", "sm4", Some((4090, 4120)));
 }
 
 fn refused(cases: &mut Vec<Case>, samples: &BTreeMap<&str, Sample>) {
@@ -305,6 +307,20 @@ fn refused(cases: &mut Vec<Case>, samples: &BTreeMap<&str, Sample>) {
     add("empty body: tag flipped", "empty", flip(63));
     add("ChaCha20-Poly1305: ciphertext flipped", "chacha", flip(50));
     add("ChaCha20-Poly1305 said to be AES", "chacha", vec![Edit::Set { at: 5, hex: "01".into() }]);
+    let sm4 = samples["sm4"].layout();
+    let span = |i| sm4.part_span(i).map(|s| (s.start.0 as usize, s.end.0 as usize)).unwrap();
+    let trailer = samples["sm4"].body.len() - manifest::TRAILER_LEN;
+    add("SM4: ciphertext flipped", "sm4", flip(50));
+    add("SM4: first tag flipped", "sm4", flip(48 + 4096));
+    add("SM4: last tag of a part flipped", "sm4", flip(span(0).1 - 1));
+    add("SM4: tag of an empty part flipped", "sm4", flip(span(1).1 - 1));
+    add("SM4: salt flipped", "sm4", flip(20));
+    add("SM4: middle part dropped", "sm4", vec![Edit::Drop { from: span(1).0, to: span(1).1 }]);
+    add("SM4: last segment of a part dropped", "sm4", vec![Edit::Drop { from: 48 + 4112, to: span(0).1 }]);
+    add("SM4: cut in a segment", "sm4", vec![Edit::CutTo(2000)]);
+    add("SM4 said to be AES in a header", "sm4", vec![Edit::Set { at: 5, hex: "01".into() }]);
+    add("SM4 said to be AES in the trailer", "sm4", vec![Edit::Set { at: trailer + 5, hex: "01".into() }]);
+    add("AES said to be SM4 in a header", three, vec![Edit::Set { at: 5, hex: "02".into() }]);
     let keyed = |name: &str, data_key: Option<String>, object_id: Option<String>| Case {
         name: name.into(),
         body: three.into(),

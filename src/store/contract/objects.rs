@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::TryStreamExt;
 
-use super::{Store, ahead, at, body_of, given, metadata, noise, put, put_plain, read, with_bucket};
+use super::{Store, ahead, at, body_of, given, kept_summary, metadata, noise, put, put_plain, read, with_bucket};
 use crate::store::{CipherOffset, Commit, CopyPlan, Deleted, Error, Precondition, StoredTag};
 use crate::types::VersionId;
 
@@ -98,8 +98,11 @@ pub(crate) async fn metadata_and_summary_come_back(store: Store) {
     let seen = store.head(&at("a"), None).await.unwrap();
     let opened = store.open(&at("a"), Some(&VersionId::null())).await.unwrap();
     for object in [&made, &seen, opened.object()] {
-        assert_eq!((&object.metadata, &object.summary[..]), (&metadata("blue"), &b"sealed"[..]));
-        assert_eq!((&object.tag, object.modified, object.len), (&made.tag, made.modified, CipherOffset(4)));
+        assert_eq!((&object.metadata, &object.summary[..]), (&metadata("blue"), kept_summary(object, b"sealed")));
+        assert_eq!((&object.tag, object.len), (&made.tag, CipherOffset(4)));
+        // A store that has its dates from another's clock may be a second off.
+        assert!(object.modified == made.modified || object.modified.0.abs_diff(made.modified.0) == 1000);
+        assert!(!object.tail.is_empty() || object.modified == made.modified);
         assert!(object.version.is_null());
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn open(core: &Core, id: Id) -> Result<Option<Body>, Error> {
 /// Whether a body's files are there and long enough.
 pub(crate) fn is_whole(files: &Files, body: &BodyRecord) -> bool {
     body.pieces.iter().all(|piece| match piece {
-        Piece::Inline(_) => true,
+        Piece::Inline(_) | Piece::Grown => true,
         Piece::File { id, len } => std::fs::metadata(files.path(id)).is_ok_and(|file| file.len() >= *len),
     })
 }
@@ -68,7 +68,11 @@ pub(crate) fn discard(change: &mut Change<'_>, body: Id, files: Vec<Id>) -> Resu
     Ok(())
 }
 
-fn need(change: &Change<'_>, id: Id) -> Result<BodyRecord, Error> {
+/// A body as of a change.
+///
+/// # Errors
+/// [`Error::Corrupt`] when there is no such body.
+pub(crate) fn need(change: &Change<'_>, id: Id) -> Result<BodyRecord, Error> {
     let body = change.record(Table::Bodies, &id)?;
     body.ok_or_else(|| Error::Corrupt(format!("body {} has no record", hex::encode(id))))
 }

@@ -135,6 +135,24 @@ impl NewFile {
         self.id
     }
 
+    /// Another name for the bytes of a file, durable; a copy of them where the file system has no hard links.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::ReadOnly`] after a failed sync, or I/O.
+    pub(crate) fn link(files: &Arc<Files>, sweeper: &Sender<Task>, old: &Id, health: &Health) -> Result<Self, Error> {
+        let id = fresh_id()?;
+        files.set_pending(id, true);
+        let new = Self { id, fate: Fate::Unlink, files: Arc::clone(files), sweeper: sweeper.clone() };
+        let (from, to) = (files.path(old), files.path(&id));
+        if std::fs::hard_link(&from, &to).is_err() {
+            std::fs::copy(&from, &to).map_err(io("copying a body file"))?;
+            let copy = File::open(&to).and_then(|file| file.sync_data());
+            copy.map_err(|error| health.sync_failed("syncing a body", error))?;
+        }
+        sync_directory(&to, health)?;
+        Ok(new)
+    }
+
     /// A durable record names the file.
     pub(crate) fn keep(mut self) {
         self.fate = Fate::Named;
@@ -220,11 +238,14 @@ impl OpenFile {
     /// [`Error::ReadOnly`] after a failed sync, [`Error::Full`].
     pub(crate) fn sync(self, health: &Health) -> Result<NewFile, Error> {
         self.file.sync_data().map_err(|error| health.sync_failed("syncing a body", error))?;
-        let path = self.new.files.path(&self.new.id);
-        if let Some(directory) = path.parent() {
-            let directory = File::open(directory).map_err(io("opening a body directory"))?;
-            directory.sync_all().map_err(|error| health.sync_failed("syncing a body directory", error))?;
-        }
+        sync_directory(&self.new.files.path(&self.new.id), health)?;
         Ok(self.new)
     }
+}
+
+/// Makes a file's name durable.
+fn sync_directory(path: &Path, health: &Health) -> Result<(), Error> {
+    let Some(directory) = path.parent() else { return Ok(()) };
+    let directory = File::open(directory).map_err(io("opening a body directory"))?;
+    directory.sync_all().map_err(|error| health.sync_failed("syncing a body directory", error))
 }

@@ -10,10 +10,11 @@
 //! * `committer`: the thread that makes all changes, in groups. `maintenance`: the thread that unlinks. `checkpoint`: the
 //!   thread that keeps the journal short.
 //! * `journal`: what the committer writes first. `rebuild`: the database made anew from it.
-//! * `objects`, `versions`, `uploads`, `buckets`, `list`, `bodies`: the verbs.
+//! * `objects`, `append`, `versions`, `uploads`, `buckets`, `list`, `bodies`: the verbs.
 //! * `writer`, `reader`, `files`, `pins`: bodies on disk.
 //! * `record`, `keyspace`, `database`: bytes in RocksDB. `health`: when writing must stop.
 
+mod append;
 mod bodies;
 mod buckets;
 mod checkpoint;
@@ -44,6 +45,7 @@ use std::sync::{Arc, mpsc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::append::AppendWriter;
 use self::checkpoint::Checkpointer;
 use self::committer::{Change, Committer};
 use self::core::Core;
@@ -52,7 +54,7 @@ use self::objects::PutWriter;
 use self::uploads::LocalPartWriter;
 use self::writer::{BodyWriter, Placement, joined};
 use super::{
-    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, ListPage, ListQuery, Metadata, NewMetadata, ObjectStore,
+    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListPage, ListQuery, Metadata, NewMetadata, ObjectStore,
     ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredUpload, UploadAt, UploadPage,
     UploadQuery, VersionPage, VersionQuery, Versioning,
 };
@@ -182,6 +184,18 @@ impl ObjectStore for LocalStore {
             committer: Arc::clone(&self.committer),
             at: at.clone(),
             metadata,
+            body: BodyWriter::new(&self.core, Placement::ByLength),
+        }))
+    }
+
+    async fn append(&self, at: &ObjectAt, growth: Growth) -> Result<Box<dyn ObjectWriter>, Error> {
+        append::look(&self.core, at, &growth)?;
+        self.core.health.may_add()?;
+        Ok(Box::new(AppendWriter {
+            core: Arc::clone(&self.core),
+            committer: Arc::clone(&self.committer),
+            at: at.clone(),
+            growth,
             body: BodyWriter::new(&self.core, Placement::ByLength),
         }))
     }

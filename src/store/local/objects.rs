@@ -30,6 +30,11 @@ pub(crate) fn open(core: &Core, at: &ObjectAt, version: Option<&VersionId>) -> R
         let record = versions::find(core, at, version)?;
         let id = body_of(&record)?;
         if let Some(body) = bodies::open(core, id)? {
+            // An append changes a body and its object together, but this was two looks. They were at one state if the
+            // object is still the same write.
+            if body.has_grown() && versions::find(core, at, version)?.tag != record.tag {
+                continue;
+            }
             return Ok(OpenBody { object: record.to_stored(), body: Arc::new(body) });
         }
         // Replaced between the two looks: look again. The same body missing twice was not replaced.
@@ -41,7 +46,10 @@ pub(crate) fn open(core: &Core, at: &ObjectAt, version: Option<&VersionId>) -> R
 }
 
 /// The body of a record that is no delete marker.
-fn body_of(record: &ObjectRecord) -> Result<Id, Error> {
+///
+/// # Errors
+/// [`Error::DeleteMarker`].
+pub(crate) fn body_of(record: &ObjectRecord) -> Result<Id, Error> {
     record.body.ok_or_else(|| Error::DeleteMarker(record.version()))
 }
 

@@ -42,6 +42,13 @@ pub(crate) struct Body {
     pub(crate) _pin: Pin,
 }
 
+impl Body {
+    /// Whether the body was ever appended to.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.pieces.first() == Some(&Piece::Grown)
+    }
+}
+
 #[async_trait]
 impl OpenObject for OpenBody {
     fn object(&self) -> &StoredObject {
@@ -168,6 +175,7 @@ impl Cursor {
                     Ok(len)
                 }
                 Piece::File { id, .. } => self.read_file(*id, buffer, wait),
+                Piece::Grown => Ok(0),
             };
         }
     }

@@ -97,6 +97,8 @@ pub(crate) enum Piece {
     },
     /// The bytes themselves.
     Inline(Blob),
+    /// Nothing: stands first in a body that was appended to, whose pieces are therefore not the same for ever.
+    Grown,
 }
 
 impl Piece {
@@ -105,6 +107,7 @@ impl Piece {
         match self {
             Self::File { len, .. } => *len,
             Self::Inline(blob) => blob.0.len() as u64,
+            Self::Grown => 0,
         }
     }
 
@@ -112,7 +115,15 @@ impl Piece {
     pub(crate) fn file(&self) -> Option<Id> {
         match self {
             Self::File { id, .. } => Some(*id),
-            Self::Inline(_) => None,
+            Self::Inline(_) | Self::Grown => None,
+        }
+    }
+
+    /// Names another file, if it names this one.
+    pub(crate) fn rename(&mut self, from: Id, to: Id) {
+        match self {
+            Self::File { id, .. } if *id == from => *id = to,
+            Self::File { .. } | Self::Inline(_) | Self::Grown => {}
         }
     }
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::LocalStore;
 use super::rebuild::{Rebuilt, rebuild};
+use crate::store::contract::appends::grow;
 use crate::store::contract::uploads::{complete, send, start, upload};
 use crate::store::contract::{self, Store, at, body_of, metadata, noise, put, put_plain, read, with_bucket};
 use crate::store::{Ahead, Commit, CopyPlan, Error, Precondition, StoredObject, VersionEntry, VersionQuery, Versioning};
@@ -493,4 +494,116 @@ async fn checkpoints_under_load_lose_nothing() {
     for n in 0..20_u8 {
         assert_eq!(body_of(&store, &format!("key-{n}")).await.unwrap(), [4, n]);
     }
+}
+
+#[tokio::test]
+async fn what_an_append_drops_goes_when_its_last_reader_does_and_what_stays_is_no_other_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let body = noise(100_000, 1);
+    let tag = put_plain(&store, "a", &body).await;
+    let first = body_files(dir.path()).remove(0);
+    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
+    let (kept, written) = (inode(&first), std::fs::metadata(&first).unwrap().modified().unwrap());
+
+    let tag = grow(&store, "a", &tag, 90_000, &noise(50_000, 2)).await.unwrap().tag;
+    local.collect_garbage().await;
+    assert_eq!(body_files(dir.path()).len(), 2, "the old file, of which the beginning stays, and the new one");
+    assert_eq!((inode(&first), std::fs::metadata(&first).unwrap().modified().unwrap()), (kept, written));
+
+    let reader = store.open(&at("a"), None).await.unwrap();
+    let tag = grow(&store, "a", &tag, 90_000, &noise(50_000, 3)).await.unwrap().tag;
+    local.collect_garbage().await;
+    assert_eq!(body_files(dir.path()).len(), 3, "what was dropped is being read");
+    assert_eq!(read(&*reader, 90_000, 140_000, 4096).await.unwrap(), noise(50_000, 2));
+    drop(reader);
+    local.collect_garbage().await;
+    assert_eq!(body_files(dir.path()).len(), 2);
+
+    grow(&store, "a", &tag, 0, b"inline").await.unwrap();
+    local.collect_garbage().await;
+    assert!(body_files(dir.path()).is_empty(), "nothing of the files stays");
+    store.delete(&at("a"), None, Precondition::None).await.unwrap();
+    store.delete_bucket(&at("a").bucket).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_a_copy_shares_is_linked_and_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let body = noise(100_000, 1);
+    let tag = put_plain(&store, "a", &body).await;
+    let source = (at("a"), None, tag.clone());
+    let plan = CopyPlan { source, target: at("b"), metadata: metadata("c"), commit: Commit::default() };
+    store.copy(plan).await.unwrap();
+    grow(&store, "a", &tag, 100_000, b"more").await.unwrap();
+    local.collect_garbage().await;
+    let inodes: std::collections::BTreeSet<u64> = body_files(dir.path())
+        .iter()
+        .map(|path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap()))
+        .collect();
+    assert_eq!((body_files(dir.path()).len(), inodes.len()), (2, 1), "one file under two names");
+    store.delete(&at("b"), None, Precondition::None).await.unwrap();
+    local.collect_garbage().await;
+    assert_eq!(body_files(dir.path()).len(), 1);
+    assert_eq!(body_of(&store, "a").await.unwrap(), [&body[..], b"more"].concat());
+    store.delete(&at("a"), None, Precondition::None).await.unwrap();
+    local.collect_garbage().await;
+    assert!(body_files(dir.path()).is_empty());
+}
+
+#[tokio::test]
+async fn refused_appends_leave_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (local, store) = both(dir.path());
+    with_bucket(&store).await;
+    let tag = put_plain(&store, "a", b"0").await;
+    let growth = |was: &crate::store::StoredTag| crate::store::Growth {
+        was: was.clone(),
+        keep: crate::store::CipherOffset(1),
+        metadata: metadata("m"),
+    };
+    let mut late = store.append(&at("a"), growth(&tag)).await.unwrap();
+    late.write(Bytes::from(noise(1_000_000, 1))).await.unwrap();
+    put_plain(&store, "a", b"1").await;
+    assert!(matches!(late.commit(Commit::default()).await, Err(Error::Changed)));
+    local.collect_garbage().await;
+    assert!(body_files(dir.path()).is_empty());
+}
+
+#[tokio::test]
+async fn appends_survive_a_restart_a_checkpoint_and_the_loss_of_the_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut whole = noise(50_000, 0);
+    let before = {
+        let (local, store) = both(dir.path());
+        with_bucket(&store).await;
+        let mut tag = put_plain(&store, "a", &whole).await;
+        for nth in 1..20_u64 {
+            let end = noise(if nth % 4 == 0 { 40_000 } else { 100 }, nth);
+            tag = grow(&store, "a", &tag, whole.len() as u64, &end).await.unwrap().tag;
+            whole.extend_from_slice(&end);
+            if nth == 10 {
+                local.checkpoint().await.unwrap();
+            }
+        }
+        store.head(&at("a"), None).await.unwrap()
+    };
+    {
+        let (local, store) = both(dir.path());
+        local.collect_garbage().await;
+        assert_eq!(body_of(&store, "a").await.unwrap(), whole);
+        assert_eq!(store.head(&at("a"), None).await.unwrap().tag, before.tag);
+    }
+    std::fs::rename(dir.path().join("db"), dir.path().join("db.lost")).unwrap();
+    let rebuilt = rebuild(dir.path()).unwrap();
+    assert_eq!(rebuilt, Rebuilt { buckets: 1, objects: 1, uploads: 0, damaged: Vec::new() });
+    let (local, store) = both(dir.path());
+    local.collect_garbage().await;
+    assert_eq!(body_of(&store, "a").await.unwrap(), whole);
+    let tag = store.head(&at("a"), None).await.unwrap().tag;
+    grow(&store, "a", &tag, whole.len() as u64, b"!").await.unwrap();
+    assert_eq!(body_of(&store, "a").await.unwrap(), [&whole[..], b"!"].concat());
 }

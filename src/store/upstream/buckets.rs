@@ -150,9 +150,9 @@ impl Buckets {
                 names.push(name);
             }
         }
-        let found = names.iter().map(|name| async move {
-            match self.reserved.newest(&line(name)).await? {
-                Some(version) => decode(name, &version.value),
+        let found = names.into_iter().map(|name| async move {
+            match self.reserved.newest(&line(&name)).await? {
+                Some(version) => decode(&name, &version.value),
                 None => Ok(None),
             }
         });

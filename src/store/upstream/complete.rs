@@ -19,12 +19,12 @@ use super::multipart::{
     LEAST_PART, PartRecord, UploadRecord, decoded, discard, find, named_parts, parts_prefix, temporary_name, upload_name,
 };
 use super::objects::{Opened, tag_of};
-use super::put::{Shop, judged, reserved_spot, written_at};
+use super::put::{Shop, reserved_spot, turn, written_at};
 use super::target::{Spot, Target};
 use super::upload::Streaming;
 use super::xml;
 use crate::store::{
-    CipherOffset, Completion, Error, OpenObject as _, Precondition, StoredObject, StoredTag, UploadAt,
+    CipherOffset, Completion, Error, OpenObject as _, StoredObject, StoredTag, UploadAt,
 };
 use crate::types::{PartNumber, VersionId};
 
@@ -84,7 +84,7 @@ async fn alone(
     shop: &Shop,
 ) -> Result<StoredObject, Error> {
     let upload = find(&target.reserved, at).await?;
-    let numbers = completion.parts.iter().map(|(number, _)| *number);
+    let numbers: Vec<PartNumber> = completion.parts.iter().map(|(number, _)| *number).collect();
     let parts = named_parts(&target.reserved, at, numbers).await?;
     let mut found: BTreeMap<PartNumber, PartRecord> = parts.into_iter().collect();
     let mut named = Vec::with_capacity(completion.parts.len());
@@ -93,14 +93,11 @@ async fn alone(
         named.push((*number, part));
     }
     let spot = target.spot(&at.object)?;
-    let turn = match &completion.commit.precondition {
-        Precondition::None => None,
+    let turn = match turn(&spot, &at.object, &completion.commit.precondition).await {
+        Ok(turn) => turn,
         // A completion whose answer was lost stands there already, and that is no reason to refuse it.
-        condition => match judged(&spot, &at.object, condition).await {
-            Ok(turn) => Some(turn),
-            Err(Error::PreconditionFailed) if is_there(&spot, &upload).await? => None,
-            Err(error) => return Err(error),
-        },
+        Err(Error::PreconditionFailed) if is_there(&spot, &upload).await? => None,
+        Err(error) => return Err(error),
     };
     let placed = Placing { target, at, upload: &upload, named, spot: &spot, completion: &completion }.go().await;
     if let Some(turn) = turn {

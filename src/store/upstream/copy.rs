@@ -14,12 +14,12 @@ use super::client::{Again, Call};
 use super::gathered::Raw;
 use super::headers::{encode, unquoted, write_of};
 use super::objects::{split_tag, tag_of};
-use super::put::{Shop, fresh_write, judged, reserved_spot, written_at};
+use super::put::{Shop, fresh_write, reserved_spot, turn, written_at};
 use super::settings::Wire;
 use super::sign::encode_path;
 use super::target::{Spot, Target};
 use super::xml;
-use crate::store::{CopyPlan, Error, Precondition, StoredObject};
+use crate::store::{CopyPlan, Error, StoredObject};
 use crate::types::VersionId;
 
 /// The most that one CopyObject may copy (S3: 5 GiB).
@@ -141,10 +141,7 @@ pub(super) async fn copy(from: &Arc<Target>, to: &Arc<Target>, plan: CopyPlan, s
     if there.tag != tag {
         return Err(Error::Changed);
     }
-    let claim = match &plan.commit.precondition {
-        Precondition::None => None,
-        condition => Some(judged(&spot, &plan.target, condition).await?),
-    };
+    let claim = turn(&spot, &plan.target, &plan.commit.precondition).await?;
     let copied = guarded(&source, &spot, split_tag(&tag), there.len.0, headers).await;
     if let Some(claim) = claim {
         claim.release().await;

@@ -7,12 +7,15 @@ use http::Method;
 
 use super::client::{Again, Call};
 use super::headers::{etag_of, unquoted};
+use super::multipart::LEAST_PART;
 use super::target::Spot;
 use super::xml;
 use crate::store::Error;
 
 /// The length of a part.
 const PART: usize = 8 << 20;
+/// The most that is copied as one part (S3: 5 GiB).
+const COPIED: u64 = 4 << 30;
 
 /// An upload of the upstream's. Given up when it is dropped unfinished.
 pub(super) struct Raw {
@@ -119,6 +122,42 @@ impl Gathered {
         Self { spot, headers, filling: BytesMut::new(), upload: None, parts: Vec::new() }
     }
 
+    /// Begins with what is at the beginning of an object, copied inside the upstream; false, and nothing done, where that
+    /// would be too short for a part.
+    pub(super) async fn copy(&mut self, source: &Spot, len: u64) -> Result<bool, Error> {
+        if len < LEAST_PART {
+            return Ok(false);
+        }
+        let upload = self.upload().await?;
+        let mut start = 0;
+        while start < len {
+            let left = len - start;
+            // No rest that could not stand alone.
+            let taken = if left > COPIED { left.min(COPIED) } else { left };
+            let taken = if left - taken > 0 && left - taken < LEAST_PART { left - LEAST_PART } else { taken };
+            let number = self.next_number();
+            let etag = upload.copy_part(number, source, start, start.saturating_add(taken)).await?;
+            self.parts.push((number, etag));
+            start = start.saturating_add(taken);
+        }
+        Ok(true)
+    }
+
+    fn next_number(&self) -> u32 {
+        u32::try_from(self.parts.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The upload, which is started when there is something for it.
+    async fn upload(&mut self) -> Result<Kept, Error> {
+        if let Some(upload) = &self.upload {
+            return Ok(upload.as_kept());
+        }
+        let started = Raw::start(self.spot.clone(), self.headers.clone()).await?;
+        let kept = started.as_kept();
+        self.upload = Some(started);
+        Ok(kept)
+    }
+
     /// Takes the next bytes.
     pub(super) async fn write(&mut self, mut chunk: Bytes) -> Result<(), Error> {
         while !chunk.is_empty() {
@@ -132,16 +171,8 @@ impl Gathered {
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
-        let upload = match &self.upload {
-            Some(upload) => upload.as_kept(),
-            None => {
-                let started = Raw::start(self.spot.clone(), self.headers.clone()).await?;
-                let kept = started.as_kept();
-                self.upload = Some(started);
-                kept
-            }
-        };
-        let number = u32::try_from(self.parts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let upload = self.upload().await?;
+        let number = self.next_number();
         let etag = upload.send(number, self.filling.split().freeze()).await?;
         self.parts.push((number, etag));
         Ok(())

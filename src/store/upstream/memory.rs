@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rocksdb::{BlockBasedOptions, Cache, DB, LogLevel, Options, WriteOptions};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +29,8 @@ struct Known {
     modified: Timestamp,
     metadata: Metadata,
     summary: Vec<u8>,
+    /// The manifest of an object of several parts, which it takes to read it.
+    tail: Vec<u8>,
 }
 
 /// Remembers objects.
@@ -54,15 +55,16 @@ impl Memory {
         Ok(Self { db, seal })
     }
 
-    /// Remembers an object that has its summary.
+    /// Remembers an object that has its summary, or is none of ours and has none.
     pub(super) fn keep(&self, at: &ObjectAt, object: &StoredObject) {
-        let Some(db) = self.db.as_ref().filter(|_| !object.summary.is_empty()) else { return };
+        let Some(db) = self.db.as_ref().filter(|_| is_whole(object)) else { return };
         let known = Known {
             tag: object.tag.clone(),
             len: object.len.0,
             modified: object.modified,
             metadata: object.metadata.clone(),
             summary: object.summary.to_vec(),
+            tail: object.tail.to_vec(),
         };
         let name = name_of(at);
         let sealed = postcard::to_allocvec(&known).ok().and_then(|plain| self.seal.seal(&name, &plain).ok());
@@ -85,7 +87,7 @@ impl Memory {
             version: VersionId::null(),
             metadata: known.metadata,
             summary: known.summary.into(),
-            tail: Bytes::new(),
+            tail: known.tail.into(),
             len: CipherOffset(known.len),
             tag: known.tag,
             modified: known.modified,
@@ -107,6 +109,11 @@ impl Memory {
             let _ = db.delete_opt(name_of(at).as_bytes(), &options);
         }
     }
+}
+
+/// Whether what is known of an object is all that there is to know without its body.
+fn is_whole(object: &StoredObject) -> bool {
+    !object.summary.is_empty() || object.metadata.envelope.is_empty()
 }
 
 /// What an object is remembered under, and sealed for.
@@ -141,6 +148,8 @@ fn open_db(directory: &Path) -> Result<DB, Error> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::super::testing::TestSeal;
     use super::*;
 
@@ -179,7 +188,9 @@ mod tests {
                 assert!(memory.recall_as(&at("k"), &other).is_none());
             }
             assert!(memory.recall(&at("l")).is_none());
-            memory.keep(&at("l"), &StoredObject { summary: Bytes::new(), ..object() });
+            let envelope = [("v".to_owned(), "1".to_owned())].into();
+            let metadata = Metadata { envelope, ..Metadata::default() };
+            memory.keep(&at("l"), &StoredObject { summary: Bytes::new(), metadata, ..object() });
             assert!(memory.recall(&at("l")).is_none(), "without a summary there is nothing to remember");
             memory.db.as_ref().unwrap().flush().unwrap();
         }

@@ -7,6 +7,7 @@
 //! * `headers`, `objects`, `put`, `gathered`, `copy`, `listing`, `list`, `memory`: objects.
 //! * `multipart`, `complete`: uploads.
 
+mod append;
 mod buckets;
 mod claims;
 mod client;
@@ -43,17 +44,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::append::AppendWriter;
 use self::buckets::Buckets;
-use self::claims::Claim;
 use self::client::Client;
 use self::memory::Memory;
 use self::multipart::UpstreamPart;
 use self::objects::Opened;
 use self::probe::Probe;
-use self::put::{PutWriter, Shop, judged};
+use self::put::{PutWriter, Shop, turn};
 use self::target::Target;
 use super::{
-    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, ListEntry, ListPage, ListQuery, Metadata,
+    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage, ListQuery, Metadata,
     NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredUpload,
     UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
 };
@@ -93,6 +94,15 @@ impl Reached {
     #[must_use]
     pub fn reserved(&self) -> Option<Reserved> {
         self.targets.first().map(|target| target.reserved.clone())
+    }
+
+    /// Whether there is anything in the place already.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn is_used(&self) -> Result<bool, Error> {
+        let Some(reserved) = self.reserved() else { return Ok(false) };
+        Ok(!reserved.names("buckets/", None, 1).await?.0.is_empty())
     }
 
     /// The store of these upstreams. `region` is what buckets are in that nobody made through sealgate; `cache` a directory
@@ -225,6 +235,11 @@ impl ObjectStore for UpstreamStore {
         Ok(Box::new(PutWriter::begin(spot, at, metadata, &ahead, &self.shop())?))
     }
 
+    async fn append(&self, at: &ObjectAt, growth: Growth) -> Result<Box<dyn ObjectWriter>, Error> {
+        let spot = self.at(&at.bucket).await?.spot(at)?;
+        Ok(Box::new(AppendWriter::begin(spot, at, growth, &self.shop()).await?))
+    }
+
     async fn head(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<StoredObject, Error> {
         let target = self.at(&at.bucket).await?;
         only_version(version)?;
@@ -239,20 +254,19 @@ impl ObjectStore for UpstreamStore {
         Ok(Box::new(Opened { spot, object }))
     }
 
-    async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error> {
-        let Some(object) = self.memory.recall(at) else { return self.open(at, version).await };
+    async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Option<Box<dyn OpenObject>>, Error> {
+        let Some(object) = self.memory.recall(at) else { return Ok(None) };
         let target = self.at(&at.bucket).await?;
         only_version(version)?;
-        Ok(Box::new(Opened { spot: target.spot(at)?, object }))
+        Ok(Some(Box::new(Opened { spot: target.spot(at)?, object })))
     }
 
-    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject, summary: Bytes) {
-        let known = StoredObject { summary, tail: Bytes::new(), ..object.clone() };
-        self.memory.keep(at, &known);
+    fn may_be_foreign(&self, bucket: &BucketName) -> bool {
+        self.target(bucket).is_ok_and(|target| target.settings.foreign.contains(bucket))
     }
 
-    fn names_versions(&self) -> bool {
-        false
+    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject) {
+        self.memory.keep(at, object);
     }
 
     async fn delete(
@@ -266,10 +280,7 @@ impl ObjectStore for UpstreamStore {
             return Ok(Deleted::Absent);
         }
         let spot = target.spot(at)?;
-        let claim: Option<Claim> = match &precondition {
-            Precondition::None => None,
-            condition => Some(judged(&spot, at, condition).await?),
-        };
+        let claim = turn(&spot, at, &precondition).await?;
         let removed = spot.remove().await;
         if let Some(claim) = claim {
             claim.release().await;

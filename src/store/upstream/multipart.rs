@@ -238,9 +238,9 @@ impl PartWriter for UpstreamPart {
 /// The records of parts by these names, in their order; those that are gone are left out.
 pub(super) async fn read_parts(
     reserved: &Reserved,
-    names: impl Iterator<Item = (PartNumber, String)>,
+    names: Vec<(PartNumber, String)>,
 ) -> Result<Vec<(PartNumber, PartRecord)>, Error> {
-    let read = names.map(|(number, name)| async move {
+    let read = names.into_iter().map(|(number, name)| async move {
         let Some(bytes) = reserved.read(&name).await? else { return Ok(None) };
         Ok::<_, Error>(Some((number, decoded::<PartRecord>(&name, &bytes)?)))
     });
@@ -252,9 +252,10 @@ pub(super) async fn read_parts(
 pub(super) async fn named_parts(
     reserved: &Reserved,
     at: &UploadAt,
-    numbers: impl Iterator<Item = PartNumber>,
+    numbers: Vec<PartNumber>,
 ) -> Result<Vec<(PartNumber, PartRecord)>, Error> {
-    read_parts(reserved, numbers.map(|number| (number, part_name(at, number)))).await
+    let names = numbers.into_iter().map(|number| (number, part_name(at, number))).collect();
+    read_parts(reserved, names).await
 }
 
 /// A page of parts.
@@ -281,7 +282,7 @@ pub(super) async fn parts(
             found.push((number, row.key));
         }
     }
-    let read = read_parts(reserved, found.into_iter()).await?;
+    let read = read_parts(reserved, found).await?;
     let parts = read.into_iter().map(|(number, part)| StoredPart {
         number,
         tag: part.tag,

@@ -135,6 +135,10 @@ impl OpenObject for Opened {
         &self.object
     }
 
+    fn asks_for_each_read(&self) -> bool {
+        true
+    }
+
     async fn read(&self, range: Range<CipherOffset>, chunk: usize) -> Result<CipherStream, Error> {
         let (start, end) = (range.start.0, range.end.0);
         let len = self.object.len.0;

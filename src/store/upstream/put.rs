@@ -158,7 +158,8 @@ impl ObjectWriter for PutWriter {
             return Err(Error::Corrupt("a body is shorter than was said of it".to_owned()));
         }
         // A condition that the request itself carries needs no turn.
-        let by_itself = match (&commit.precondition, &self.way) {
+        let foreign = self.spot.target.settings.foreign.contains(&self.at.bucket);
+        let by_itself = !foreign && match (&commit.precondition, &self.way) {
             (Precondition::None, _) => true,
             (Precondition::Absent, Way::InOnePiece(_)) => true,
             (Precondition::Absent, Way::Streamed { .. }) => {
@@ -185,9 +186,22 @@ impl ObjectWriter for PutWriter {
             tail: Bytes::new(),
             len: CipherOffset(self.received),
         };
-        self.memory.keep(&self.at, &object);
+        // A staged part has none: it is no object.
+        if !object.summary.is_empty() {
+            self.memory.keep(&self.at, &object);
+        }
         Ok(object)
     }
+}
+
+/// Waits for the turn at an object where one is needed: to judge a condition, or because the object may just be brought
+/// under encryption by somebody who must not lay what it was over what it is.
+pub(super) async fn turn(spot: &Spot, at: &ObjectAt, precondition: &Precondition) -> Result<Option<Claim>, Error> {
+    let foreign = spot.target.settings.foreign.contains(&at.bucket);
+    if *precondition == Precondition::None && !foreign {
+        return Ok(None);
+    }
+    judged(spot, at, precondition).await.map(Some)
 }
 
 /// Waits for the turn at an object, and judges a condition of it.

@@ -186,7 +186,11 @@ impl Reserved {
     /// Removes everything with this prefix.
     pub(super) async fn remove_all(&self, prefix: &str) -> Result<(), Error> {
         let rows = self.all_names(prefix).await?;
-        let removals = rows.iter().map(|row| self.remove(&row.key));
+        self.remove_rows(rows).await
+    }
+
+    async fn remove_rows(&self, rows: Vec<Row>) -> Result<(), Error> {
+        let removals = rows.into_iter().map(|row| async move { self.remove(&row.key).await });
         stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
     }
 
@@ -242,8 +246,7 @@ impl Reserved {
         let prefix = format!("{line}/");
         let Some(last_kept) = below.checked_sub(1).map(|_| version_name(line, below)) else { return Ok(()) };
         let (rows, _) = self.names(&prefix, Some(&last_kept), MOST).await?;
-        let removals = rows.iter().map(|row| self.remove(&row.key));
-        stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
+        self.remove_rows(rows).await
     }
 }
 

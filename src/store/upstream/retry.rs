@@ -12,7 +12,7 @@ const TRIES: u32 = 5;
 /// The longest wait before the second try; doubled for each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// What the budget can hold, in hundredths of a try.
-const FULL: u32 = 50_00;
+const FULL: u32 = 5_000;
 /// What a success puts back: ten of them buy a try.
 const EARNED: u32 = 10;
 

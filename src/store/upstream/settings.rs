@@ -128,6 +128,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// The bucket in which the gateways keep what is theirs. No client sees it.
     pub reserved: String,
+    /// What precedes a bucket's name in the upstream, where other users have buckets there, too.
+    pub bucket_prefix: String,
     /// Buckets that are kept elsewhere than in a bucket of the same name.
     pub buckets: BTreeMap<BucketName, Mapped>,
     /// Buckets that may hold objects which sealgate did not write: these are readable as they are.
@@ -149,6 +151,7 @@ impl Settings {
             answer_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
             reserved: "sealgate-system".to_owned(),
+            bucket_prefix: String::new(),
             buckets: BTreeMap::new(),
             foreign: BTreeSet::new(),
         }
@@ -157,7 +160,7 @@ impl Settings {
     /// Where a bucket's objects are.
     #[must_use]
     pub fn place(&self, name: &BucketName) -> Mapped {
-        let own = || Mapped { bucket: name.as_str().to_owned(), prefix: String::new() };
+        let own = || Mapped { bucket: format!("{}{name}", self.bucket_prefix), prefix: String::new() };
         self.buckets.get(name).cloned().unwrap_or_else(own)
     }
 }
