@@ -249,9 +249,9 @@ impl Placing<'_> {
         }
         match raw.complete(&parts).await {
             Ok(_) => {}
-            Err(Error::NoSuchUpload | Error::NoSuchObject) => {}
-            Err(Error::Unavailable(why)) if why.contains("InvalidPart") => return Err(Refused::Parts),
-            Err(error) => return Err(error.into()),
+            Err(failure) if failure.is_absence() => {}
+            Err(failure) if matches!(failure.code(), "InvalidPart" | "EntityTooSmall") => return Err(Refused::Parts),
+            Err(failure) => return Err(Refused::Other(failure.into())),
         }
         self.copied_over(len).await
     }

@@ -3,9 +3,10 @@
 
 use bytes::{Bytes, BytesMut};
 use http::header::HeaderMap;
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::client::{Again, Call};
+use super::failure::Failure;
 use super::headers::{etag_of, unquoted};
 use super::multipart::LEAST_PART;
 use super::target::Spot;
@@ -84,15 +85,15 @@ impl Kept {
     }
 
     /// Makes the object. Gives the headers of the answer and the object's ETag, which may be empty (Ceph).
-    pub(super) async fn complete(&self, parts: &[(u32, String)]) -> Result<(HeaderMap, String), Error> {
+    pub(super) async fn complete(&self, parts: &[(u32, String)]) -> Result<(HeaderMap, String), Failure> {
         let call =
             Call::object(Method::POST, &self.spot.bucket, &self.spot.key).query("uploadId", self.id.clone());
         let document = xml::complete(parts.iter().map(|(number, etag)| (*number, etag.as_str())));
         let (headers, body) = self.spot.target.client.ask(&call, document.into(), Again::Always).await?;
         // The status goes out before the work is done: a failure can stand in the body of a 200.
-        let root = xml::parse(&body).map_err(|_| Error::Unavailable("the upstream's answer cannot be read".to_owned()))?;
+        let root = xml::parse(&body).map_err(|_| Failure::Broken("its answer cannot be read".to_owned()))?;
         if root.name == "Error" {
-            return Err(Error::Unavailable(format!("the upstream did not complete an upload: {}", root.text("Code"))));
+            return Err(Failure::answer(StatusCode::INTERNAL_SERVER_ERROR, &headers, &body));
         }
         Ok((headers, unquoted(root.text("ETag"))))
     }
@@ -190,11 +191,8 @@ impl Gathered {
             self.flush().await?;
         }
         let Some(upload) = self.upload.take() else { return Err(Error::NoSuchUpload) };
-        let done = upload.as_kept().complete(&self.parts).await;
-        if done.is_ok() {
-            drop(upload.kept());
-        }
-        done?;
+        upload.as_kept().complete(&self.parts).await?;
+        drop(upload.kept());
         // Ceph's answer has no ETag the first time.
         self.spot.headers().await
     }

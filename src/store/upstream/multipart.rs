@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gathered::{Kept, Raw};
 use super::headers::{encode, etag_of};
-use super::put::{IN_ONE_PIECE, PutWriter, Shop, fresh_write, reserved_spot, written_at};
+use super::put::{MAX_ANSWER, PutWriter, Shop, fresh_write, reserved_spot, written_at};
 use super::reserved::{AT_ONCE, Reserved};
 use super::target::Target;
 use super::upload::Streaming;
@@ -211,7 +211,7 @@ impl PartWriter for UpstreamPart {
             Way::Straight { mut streaming, held } => {
                 streaming.send(held).await?;
                 let (head, body) = streaming.finish().await?.into_parts();
-                target.client.collect(body, usize::try_from(IN_ONE_PIECE).unwrap_or(usize::MAX)).await?;
+                target.client.collect(body, MAX_ANSWER).await?;
                 let etag = etag_of(&head.headers);
                 (StoredTag(etag.clone()), etag, None, written_at(&head.headers, clock.as_ref()))
             }

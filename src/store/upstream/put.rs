@@ -25,6 +25,9 @@ use crate::types::{Clock, ObjectAt, Timestamp, VersionId, random};
 /// A body of at most this many bytes is kept until its end, and sent in one piece that can be sent again.
 pub(super) const IN_ONE_PIECE: u64 = 256 << 10;
 
+/// The longest answer to a write, in bytes: none is expected to have a body at all.
+pub(super) const MAX_ANSWER: usize = 64 << 10;
+
 /// A fresh name for a write.
 pub(super) fn fresh_write() -> Result<String, Error> {
     let bits: [u8; 8] = random().map_err(|error| Error::Unavailable(error.to_string()))?;
@@ -102,7 +105,7 @@ impl PutWriter {
                     Ok(answer) => {
                         let (head, body) = answer.into_parts();
                         // Read to its end, so that the connection can be used again.
-                        client.collect(body, IN_ONE_PIECE as usize).await.map(|_| head.headers)
+                        client.collect(body, MAX_ANSWER).await.map(|_| head.headers)
                     }
                     Err(failure) => Err(failure),
                 }
