@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Credential as Configured, KeystoreKind, ROOT_USER, StoreKind};
+use crate::config::{
+    Config, Credential as Configured, KeystoreKind, ROOT_USER, Secret as ConfiguredSecret, StoreKind,
+};
 use crate::dialect::kms::KmsApi;
+use crate::dialect::oss::{Hosts, OssConfig, OssDialect};
 use crate::dialect::s3::edge::{Edge, EdgeConfig};
 use crate::dialect::s3::{BaseDomains, S3Dialect};
 use crate::dialect::{Front, KmsFront, Trust};
 use crate::fleet::{Following, PlaceSeal, UpstreamShelf, shared};
 use crate::gateway::Gateway;
-use crate::identity::{Credential, Credentials, Secret, SigV2, Verifier};
+use crate::identity::{Credential, Credentials, OssVerifier, Secret, SigV2, Verifier};
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, RootKey};
 use crate::kms::{KeyService, ServiceKey, Watched};
 use crate::listener::{self, Options, admin::Admin};
@@ -225,9 +228,13 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         base_domains: config.base_domains.clone(),
         idle_timeout: config.body_idle_timeout,
     };
+    let gateway = Arc::new(gateway);
+    let oss = OssConfig { hosts: hosts(config), region: config.region.clone(), idle_timeout: config.body_idle_timeout };
+    let verifier = OssVerifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone());
     let front = Front::new(
         Edge::new(credentials, Arc::clone(clock), edge),
-        S3Dialect::new(Arc::new(gateway), BaseDomains::new(config.base_domains.clone())),
+        S3Dialect::new(Arc::clone(&gateway), BaseDomains::new(config.base_domains.clone())),
+        OssDialect::new(gateway, verifier, oss),
         kms,
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     );
@@ -308,6 +315,12 @@ async fn upstream_opened(
     Ok(UpstreamOpened { keystore, keys, store })
 }
 
+/// The names under which OSS clients reach the gateway.
+fn hosts(config: &Config) -> Hosts {
+    let bound = config.oss_cnames.iter().map(|(domain, bucket)| (domain.clone(), bucket.as_str().to_owned()));
+    Hosts::new(&config.base_domains, &config.oss_domains, bound)
+}
+
 /// Opens keystore and store on local disk.
 async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<EmbeddedKms>, Arc<LocalStore>), Error> {
     let directory = config.data_dir.clone();
@@ -357,10 +370,13 @@ pub async fn opened_upstream(config: &Config) -> Result<(Gateway, Arc<UpstreamSt
 
 fn credentials(config: &Config) -> Result<Credentials, Error> {
     let secret = |configured: &Configured| Secret::new(configured.secret_access_key.expose().to_owned());
+    let token = |configured: &ConfiguredSecret| Secret::new(configured.expose().to_owned());
     let root = config.require_root()?;
     let root = (root.access_key_id.clone(), Credential::of_root(UserId::new(ROOT_USER), secret(root)));
     let users = config.users.iter().map(|user| {
         let credential = Credential::of_user(user.name.clone(), secret(&user.credential));
+        let credential = user.security_token.iter().map(token).fold(credential, Credential::with_token);
+        let credential = user.expires.into_iter().fold(credential, Credential::expiring);
         (user.credential.access_key_id.clone(), credential)
     });
     Credentials::new(std::iter::once(root).chain(users))

@@ -3,7 +3,7 @@
 //! busy neighbour slows all sides of a ratio; medians of rounds are compared. Absolute figures are printed beside the
 //! ratios for orientation only: they are this machine's, not the software's.
 //!
-//! `BENCH_ONLY=http|durable|memory|scale` runs one section; `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change
+//! `BENCH_ONLY=http|oss|durable|memory|scale` runs one section; `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change
 //! how much is done.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed benchmark")]
@@ -11,6 +11,7 @@
 mod bare;
 mod durable;
 mod load;
+mod oss;
 mod presign;
 mod scale;
 mod server;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use load::{Job, Verb};
 use server::{Bare, Gateway};
 
-const SIZES: [(&str, usize); 3] = [("4 KiB", 4 << 10), ("1 MiB", 1 << 20), ("64 MiB", 64 << 20)];
+pub(crate) const SIZES: [(&str, usize); 3] = [("4 KiB", 4 << 10), ("1 MiB", 1 << 20), ("64 MiB", 64 << 20)];
 const CONCURRENCY: [usize; 2] = [1, 16];
 
 fn main() {
@@ -38,6 +39,9 @@ fn main() {
     }
     if settings.wants("http") {
         http(&gateway, &Bare::start(directory.path()), &settings);
+    }
+    if settings.wants("oss") {
+        oss::run(&gateway, &settings);
     }
     if settings.wants("durable") {
         durable::run(&gateway, directory.path(), &settings);
@@ -97,7 +101,7 @@ impl Settings {
 }
 
 /// Requests per second of each job, as the median over rounds in which all jobs take turns.
-fn interleaved(jobs: &[Job], settings: &Settings) -> Vec<f64> {
+pub(crate) fn interleaved(jobs: &[Job], settings: &Settings) -> Vec<f64> {
     for job in jobs {
         job.run(Duration::from_millis(150));
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use crate::load::{Connection, Job, Verb};
-use crate::presign::{ACCESS_KEY, SECRET_KEY, presign};
+use crate::presign::{ACCESS_KEY, SECRET_KEY, presign, presign_oss};
 
 /// A process that says its address on its first line.
 struct Process {
@@ -78,8 +78,12 @@ impl Gateway {
     }
 
     fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], len: usize) -> String {
-        let host = self.0.address.to_string();
-        let target = presign(method, &host, path, headers);
+        let target = presign(method, &self.0.address.to_string(), path, headers);
+        self.head_of(method, &target, headers, len)
+    }
+
+    fn head_of(&self, method: &str, target: &str, headers: &[(&str, &str)], len: usize) -> String {
+        let host = self.0.address;
         let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len}\r\n{lines}\r\n")
     }
@@ -104,6 +108,33 @@ impl Gateway {
                 .collect(),
         };
         let body = if verb == Verb::Get { Arc::default() } else { body };
+        Job { address: self.0.address, concurrency, heads, body }
+    }
+}
+
+impl Gateway {
+    /// The same work asked for in OSS's words: the objects of [`Gateway::job`], which must have been called before.
+    pub(crate) fn oss_job(&self, verb: Verb, mode: &str, size: usize, concurrency: usize) -> Job {
+        let headers: &[(&str, &str)] = match (verb, mode) {
+            (Verb::Put, "s3") => &[("x-oss-server-side-encryption", "AES256")],
+            (Verb::Put, "kms") => &[("x-oss-server-side-encryption", "KMS")],
+            _ => &[],
+        };
+        let head = |number: usize| match verb {
+            Verb::Get => {
+                let path = format!("/bench/get-{mode}-{size}");
+                self.head_of("GET", &presign_oss("GET", &path, headers), headers, 0)
+            }
+            Verb::Put => {
+                let path = format!("/bench/oss-{mode}-{size}-{number}");
+                self.head_of("PUT", &presign_oss("PUT", &path, headers), headers, size)
+            }
+        };
+        let heads: Vec<String> = (0..concurrency).map(head).collect();
+        let body = Arc::new(if verb == Verb::Get { Vec::new() } else { content(size) });
+        // An answer in S3's words would be the wrong thing to compare with.
+        let answer = Connection::open(self.0.address).request(&heads[0], &body);
+        assert!(answer.contains("x-oss-request-id") && answer.contains("x-oss-hash-crc64ecma"), "{answer}");
         Job { address: self.0.address, concurrency, heads, body }
     }
 }

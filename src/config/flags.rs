@@ -34,6 +34,12 @@ pub struct Flags {
     /// Domains under which `bucket.domain` addresses a bucket, separated by commas.
     #[arg(long, value_name = "DOMAINS")]
     base_domains: Option<String>,
+    /// The same for OSS alone: what carries no mark of a dialect there is of OSS.
+    #[arg(long, value_name = "DOMAINS")]
+    oss_domains: Option<String>,
+    /// Domains bound to one bucket each for OSS clients and CDNs, as `domain=bucket`, separated by commas.
+    #[arg(long, value_name = "BINDINGS")]
+    oss_cnames: Option<String>,
     /// Access key id of the root user.
     #[arg(long, value_name = "ID")]
     access_key_id: Option<String>,
@@ -145,6 +151,8 @@ impl Flags {
             region,
             default_encryption,
             base_domains,
+            oss_domains,
+            oss_cnames,
             access_key_id,
             secret_access_key_file,
             allow_sigv2,
@@ -186,6 +194,8 @@ impl Flags {
             ("region", region),
             ("default_encryption", default_encryption),
             ("base_domains", base_domains),
+            ("oss_domains", oss_domains),
+            ("oss_cnames", oss_cnames),
             ("access_key_id", access_key_id),
             ("secret_access_key_file", secret_access_key_file),
             ("allow_sigv2", allow_sigv2),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::setting::{AccessKeyText, Setting, UserName};
+use super::setting::{AccessKeyText, Moment, Setting, UserName};
 use super::{Credential, Error, Secret, User};
 use crate::types::{AccessKeyId, UserId};
 
@@ -19,6 +19,8 @@ pub(super) const FIELDS: &[&str] = &[
     "region",
     "default_encryption",
     "base_domains",
+    "oss_domains",
+    "oss_cnames",
     "access_key_id",
     "secret_access_key",
     "secret_access_key_file",
@@ -100,6 +102,9 @@ pub(super) struct RawUser {
     access_key_id: Option<Zeroizing<String>>,
     secret_access_key: Option<Zeroizing<String>>,
     secret_access_key_file: Option<Zeroizing<String>>,
+    security_token: Option<Zeroizing<String>>,
+    security_token_file: Option<Zeroizing<String>>,
+    expires: Option<Zeroizing<String>>,
 }
 
 impl RawUser {
@@ -117,12 +122,28 @@ impl RawUser {
             }
             (Some(text), None) => Secret::new(text).map_err(|reason| wrong("secret_access_key", reason.to_owned()))?,
             (None, Some(path)) => {
-                Secret::read(Path::new(path.as_str())).map_err(|reason| wrong("secret_access_key_file", reason))?
+                let secret = Secret::read(Path::new(path.as_str()), Secret::new);
+                secret.map_err(|reason| wrong("secret_access_key_file", reason))?
             }
             (None, None) => return Err(wrong("secret_access_key", "is missing".to_owned())),
         };
+        let security_token = match (self.security_token, self.security_token_file) {
+            (Some(_), Some(_)) => {
+                return Err(wrong("security_token", "is set beside security_token_file: keep one".to_owned()));
+            }
+            (Some(text), None) => {
+                Some(Secret::token(text).map_err(|reason| wrong("security_token", reason.to_owned()))?)
+            }
+            (None, Some(path)) => {
+                let token = Secret::read(Path::new(path.as_str()), Secret::token);
+                Some(token.map_err(|reason| wrong("security_token_file", reason))?)
+            }
+            (None, None) => None,
+        };
+        let expires = self.expires.map(|text| Moment::parse(&text).map_err(|reason| wrong("expires", reason)));
         let credential = Credential { access_key_id: AccessKeyId::new(id.0), secret_access_key };
-        Ok(User { name: UserId::new(name.0), credential })
+        let expires = expires.transpose()?.map(|moment| moment.0);
+        Ok(User { name: UserId::new(name.0), credential, security_token, expires })
     }
 
     fn slot(&mut self, field: &str) -> Option<&mut Option<Zeroizing<String>>> {
@@ -131,6 +152,9 @@ impl RawUser {
             "access_key_id" => Some(&mut self.access_key_id),
             "secret_access_key" => Some(&mut self.secret_access_key),
             "secret_access_key_file" => Some(&mut self.secret_access_key_file),
+            "security_token" => Some(&mut self.security_token),
+            "security_token_file" => Some(&mut self.security_token_file),
+            "expires" => Some(&mut self.expires),
             _ => None,
         }
     }
@@ -200,8 +224,11 @@ impl Layer {
             for (name, value) in entry {
                 let field = format!("users[{i}].{name}");
                 let Some(slot) = user.slot(&name) else { return Err(Error::unknown(field, &self.source)) };
-                let toml::Value::String(text) = value else {
-                    return Err(Error::invalid(field, &self.source, "must be a text"));
+                let text = match value {
+                    toml::Value::String(text) => text,
+                    // TOML has moments of its own, which people will write for one.
+                    toml::Value::Datetime(moment) => moment.to_string(),
+                    _ => return Err(Error::invalid(field, &self.source, "must be a text")),
                 };
                 *slot = Some(Zeroizing::new(text));
             }
@@ -279,7 +306,7 @@ impl Layers {
                     return secret.map(Some).map_err(|reason| wrong(in_text, reason.to_owned()));
                 }
                 (None, Some(Raw::One(path))) => {
-                    let secret = Secret::read(Path::new(path.as_str()));
+                    let secret = Secret::read(Path::new(path.as_str()), Secret::new);
                     return secret.map(Some).map_err(|reason| wrong(in_file, reason));
                 }
                 (Some(_), Some(_)) => {

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::sse::DefaultEncryption;
-use crate::types::{AccessKeyId, UserId};
+use crate::types::{AccessKeyId, BucketName, Timestamp, UserId};
 
 pub use error::Error;
 pub use flags::Flags;
@@ -47,6 +47,10 @@ pub struct User {
     pub name: UserId,
     /// The access key.
     pub credential: Credential,
+    /// The security token that requests with this key must show; with one, the credential is a temporary one.
+    pub security_token: Option<Secret>,
+    /// The last moment at which the key is accepted.
+    pub expires: Option<Timestamp>,
 }
 
 /// Certificate chain and private key of the TLS listener, PEM files both.
@@ -75,6 +79,10 @@ pub struct Config {
     pub default_encryption: DefaultEncryption,
     /// Host names under which `bucket.name` addresses a bucket, lower-case.
     pub base_domains: Vec<String>,
+    /// The same, where a request that carries no mark of a dialect is of OSS.
+    pub oss_domains: Vec<String>,
+    /// Host names that are bound to one bucket each, in OSS's dialect: name, lower-case, and bucket.
+    pub oss_cnames: Vec<(String, BucketName)>,
     /// The root credential. There is no default: see [`Config::require_root`].
     pub root: Option<Credential>,
     /// More users.
@@ -121,6 +129,8 @@ impl Default for Config {
             region: "us-east-1".to_owned(),
             default_encryption: DefaultEncryption::default(),
             base_domains: Vec::new(),
+            oss_domains: Vec::new(),
+            oss_cnames: Vec::new(),
             root: None,
             users: Vec::new(),
             allow_sigv2: false,
@@ -196,6 +206,8 @@ impl Config {
             region: layers.one::<setting::Region>("region")?.map_or(d.region, |region| region.0),
             default_encryption: layers.one("default_encryption")?.unwrap_or(d.default_encryption),
             base_domains: layers.many::<setting::Domain>("base_domains")?.into_iter().map(|name| name.0).collect(),
+            oss_domains: layers.many::<setting::Domain>("oss_domains")?.into_iter().map(|name| name.0).collect(),
+            oss_cnames: layers.many::<setting::Bound>("oss_cnames")?.into_iter().map(|bound| bound.0).collect(),
             root: root_credential(layers)?,
             users: users(layers.take_users())?,
             allow_sigv2: layers.one("allow_sigv2")?.unwrap_or(d.allow_sigv2),

@@ -5,7 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use crate::sse::DefaultEncryption;
+use crate::types::{BucketName, Timestamp};
 
 /// A value that one text holds.
 pub(super) trait Setting: Sized {
@@ -168,6 +172,18 @@ impl Setting for Domain {
     }
 }
 
+/// A domain that is bound to a bucket: `domain=bucket`.
+pub(super) struct Bound(pub(super) (String, BucketName));
+
+impl Setting for Bound {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a domain and its bucket such as img.example.com=pictures");
+        let (domain, bucket) = text.split_once('=').ok_or_else(wrong)?;
+        let domain = Domain::parse(domain.trim()).map_err(|_| wrong())?.0;
+        Ok(Self((domain, bucket.trim().parse().map_err(|_| wrong())?)))
+    }
+}
+
 /// An access key id: 3–128 characters that need no escape in a credential scope, a query or a log line.
 pub(super) struct AccessKeyText(pub(super) String);
 
@@ -196,6 +212,18 @@ impl Setting for UserName {
         } else {
             Err(format!("{text:?} is not 1 to 64 characters of A-Z a-z 0-9 . _ @ -"))
         }
+    }
+}
+
+/// A moment as RFC 3339 writes it, with its zone: `2026-12-31T23:59:59Z`. Not before 1970.
+pub(super) struct Moment(pub(super) Timestamp);
+
+impl Setting for Moment {
+    fn parse(text: &str) -> Result<Self, String> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| at.unix_timestamp_nanos() / 1_000_000);
+        let millis = at.and_then(|millis| u64::try_from(millis).ok());
+        let millis = millis.ok_or_else(|| format!("{text:?} is not a moment such as 2026-12-31T23:59:59Z"))?;
+        Ok(Self(Timestamp(millis)))
     }
 }
 

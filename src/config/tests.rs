@@ -62,6 +62,8 @@ fn samples() -> Vec<(&'static str, &'static str, &'static str)> {
         ("region", "\"eu-west-1\"", "eu-west-1"),
         ("default_encryption", "\"none\"", "none"),
         ("base_domains", "[\"a.example\", \"B.example\"]", "a.example, B.example"),
+        ("oss_domains", "[\"oss.example\"]", "oss.example"),
+        ("oss_cnames", "[\"Img.example=pictures\", \"b.example=bkt\"]", "img.example=pictures,b.example=bkt"),
         ("allow_sigv2", "true", "true"),
         ("allow_insecure_sse", "true", "true"),
         ("trusted_proxies", "[\"10.0.0.0/8\", \"::1\"]", "10.0.0.0/8,::1"),
@@ -153,6 +155,54 @@ fn the_example_users_are_valid_once_uncommented() {
     let config = load(&[], Some(&file), &[]).unwrap();
     assert_eq!(config.users[0].name.as_str(), "alice");
     assert_eq!(config.users[0].credential.secret_access_key.expose(), "correct-horse");
+    assert_eq!((&config.users[0].security_token, config.users[0].expires), (&None, None));
+
+    let example = include_str!("../../deploy/sealgate.toml");
+    let at = example.find("# [[users]]").unwrap();
+    let is_toml = |line: &&str| line.starts_with("[[") || line.split(' ').nth(1) == Some("=");
+    let users: Vec<&str> = example[at..].lines().filter_map(|line| line.strip_prefix("# ")).filter(is_toml).collect();
+    let path = secret.path().to_str().unwrap();
+    let users = users.join("\n").replace("…", "AK-or-secret").replace("/etc/sealgate/alice.secret", path);
+    let users = users.replace("/etc/sealgate/cdn.secret", path).replace("/etc/sealgate/cdn.token", path);
+    let users = users.replacen("AK-or-secret", "AK1", 1);
+    let config = load(&[], Some(&users), &[]).unwrap();
+    let names: Vec<&str> = config.users.iter().map(|user| user.name.as_str()).collect();
+    assert_eq!(names, ["alice", "cdn"]);
+    assert!(config.users[1].security_token.is_some() && config.users[1].expires.is_some(), "a temporary one is shown");
+}
+
+#[test]
+fn a_user_may_be_temporary() {
+    let user = "[[users]]\nname = \"cdn\"\naccess_key_id = \"STS.1\"\nsecret_access_key = \"12345678\"\n";
+    let mut file = NamedTempFile::new().unwrap();
+    let long = "t".repeat(4096);
+    file.write_all(format!("{long}\r\n").as_bytes()).unwrap();
+    let load = |more: &str| load(&[], Some(&format!("{user}{more}")), &[]).map(|mut config| config.users.remove(0));
+    let token = |user: &User| user.security_token.as_ref().map(|token| token.expose().to_owned());
+    assert_eq!(token(&load("security_token = \"CAIS+/token==\"").unwrap()).as_deref(), Some("CAIS+/token=="));
+    let from_file = load(&format!("security_token_file = {:?}", file.path())).unwrap();
+    assert_eq!(token(&from_file), Some(long));
+    assert!(!format!("{from_file:?}").contains("tttt"), "a token is not printed");
+    for moment in ["\"2026-01-02T03:04:05Z\"", "2026-01-02T03:04:05Z", "\"2026-01-02T05:04:05+02:00\""] {
+        let user = load(&format!("expires = {moment}")).unwrap();
+        assert_eq!((user.expires, token(&user)), (Some(Timestamp(1_767_323_045_000)), None), "{moment}");
+    }
+    let both = format!("security_token = \"12345678\"\nsecurity_token_file = {:?}", file.path());
+    for (wrong, field) in [
+        ("security_token = \"short\"", "users[0].security_token"),
+        ("security_token = \"with a space\"", "users[0].security_token"),
+        ("security_token_file = \"/does/not/exist\"", "users[0].security_token_file"),
+        ("expires = \"tomorrow\"", "users[0].expires"),
+        ("expires = 2026-01-02", "users[0].expires"),
+        ("expires = \"2026-01-02T03:04:05\"", "users[0].expires"),
+        ("expires = \"1960-01-02T03:04:05Z\"", "users[0].expires"),
+        (both.as_str(), "users[0].security_token"),
+    ] {
+        let message = load(wrong).unwrap_err().to_string();
+        assert!(message.starts_with(field) && !message.contains('\n'), "{message}");
+        assert!(!message.contains("with a space"), "{message}");
+    }
+    assert!(load(&format!("security_token = \"{}\"", "t".repeat(4097))).is_err());
 }
 
 #[test]
@@ -163,6 +213,9 @@ fn a_wrong_value_names_its_field_and_its_source() {
         ("region", "US East"),
         ("default_encryption", "aws:kms"),
         ("base_domains", "ok.example,-bad"),
+        ("oss_domains", "127.0.0.1"),
+        ("oss_cnames", "img.example"),
+        ("oss_cnames", "img.example=Pictures"),
         ("access_key_id", "a/b"),
         ("allow_sigv2", "yes"),
         ("allow_insecure_sse", "1"),

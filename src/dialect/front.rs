@@ -6,6 +6,8 @@ use hyper::body::Incoming;
 
 use crate::config::IpBlock;
 use crate::dialect::kms_front::KmsFront;
+use crate::dialect::oss::{Connection, OssDialect, is_posted_form};
+use crate::dialect::query::query_pairs;
 use crate::dialect::s3::edge::Edge;
 use crate::dialect::s3::{RequestContext, S3Dialect};
 use crate::identity::Transport;
@@ -24,6 +26,7 @@ pub struct Trust {
 pub struct Front {
     edge: Edge,
     s3: S3Dialect,
+    oss: OssDialect,
     kms: KmsFront,
     trust: Trust,
 }
@@ -31,8 +34,8 @@ pub struct Front {
 impl Front {
     /// A front over an edge and the dialects behind it.
     #[must_use]
-    pub fn new(edge: Edge, s3: S3Dialect, kms: KmsFront, trust: Trust) -> Self {
-        Self { edge, s3, kms, trust }
+    pub fn new(edge: Edge, s3: S3Dialect, oss: OssDialect, kms: KmsFront, trust: Trust) -> Self {
+        Self { edge, s3, oss, kms, trust }
     }
 
     /// Whether the client speaks TLS, to us or to a proxy that is believed.
@@ -40,6 +43,11 @@ impl Front {
         let ip = connection.peer.ip().to_canonical();
         let forwarded = request.headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
         connection.tls || (forwarded && self.trust.proxies.iter().any(|block| block.contains(ip)))
+    }
+
+    /// Whether a request is of OSS. A signature of S3's makes it S3's, whatever else is in it.
+    fn is_oss(&self, request: &http::request::Parts) -> bool {
+        !is_s3_signed(request) && self.oss.is_addressed(request)
     }
 
     /// Whether what the request carries could be read on its way: keys and plaintext under a CMK may not.
@@ -60,12 +68,30 @@ impl Handler for Front {
         if KmsFront::is_addressed(&parts) {
             return self.kms.answer(&parts, body, secure).await;
         }
+        let came =
+            Connection { peer: connection.peer.ip().to_canonical(), tls, secure, request_id: request_id.clone() };
+        if self.is_oss(&parts) {
+            return match parts.method {
+                http::Method::OPTIONS => self.oss.preflight(&parts, &came).await,
+                _ => self.oss.handle(parts, body, came).await,
+            };
+        }
         if parts.method == http::Method::OPTIONS {
             return self.s3.preflight(&parts, request_id).await.map(|body| body.boxed_unsync());
         }
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
         let transport = Transport { peer: connection.peer, tls: connection.tls };
-        let admitted = match self.edge.admit(parts, body, transport).await {
+        // Only the fields of a form say of which dialect it is: they are read first.
+        let admitted = if self.edge.is_posted(&parts) {
+            match self.edge.read_form(&parts, body).await {
+                Ok(posted) if is_posted_form(&posted.fields) => return self.oss.post(parts, posted, came).await,
+                Ok(posted) => self.edge.admit_posted(parts, posted, transport),
+                Err(error) => Err(error),
+            }
+        } else {
+            self.edge.admit(parts, body, transport).await
+        };
+        let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(error) => {
                 tracing::debug!(request_id, %error, "refused at the edge");
@@ -92,6 +118,15 @@ impl Handler for Front {
     }
 }
 
+/// Whether a request carries a signature of S3's, or claims to.
+fn is_s3_signed(request: &http::request::Parts) -> bool {
+    let scheme = request.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let in_url =
+        |name: &str| matches!(name, "AWSAccessKeyId" | "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature");
+    scheme.trim_ascii_start().starts_with(b"AWS")
+        || query_pairs(request.uri.query().unwrap_or_default()).any(|(name, _)| in_url(&name))
+}
+
 /// An error answer of the edge. The connection closes with it: the request's body was not read.
 fn refusal(method: &http::Method, status: http::StatusCode, xml: String, request_id: &str) -> Response<ResponseBody> {
     let body = if method == http::Method::HEAD { String::new() } else { xml };
@@ -109,5 +144,31 @@ fn refusal(method: &http::Method, status: http::StatusCode, xml: String, request
 impl std::fmt::Debug for Front {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Front").field("edge", &self.edge).field("trust", &self.trust).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed(uri: &str, authorization: Option<&str>) -> bool {
+        let mut request = Request::builder().uri(uri);
+        if let Some(text) = authorization {
+            request = request.header(header::AUTHORIZATION, text);
+        }
+        is_s3_signed(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn a_signature_of_s3s_is_known_by_its_scheme_or_parameters() {
+        for scheme in ["AWS4-HMAC-SHA256 Credential=x", "AWS AK:x"] {
+            assert!(signed("/b/k?x-oss-process=x", Some(scheme)), "{scheme}");
+        }
+        for uri in ["/b/k?X-Amz-Signature=x", "/b/k?Expires=1&AWSAccessKeyId=x", "/b/k?%58-Amz-Credential=x"] {
+            assert!(signed(uri, None), "{uri}");
+        }
+        for scheme in [None, Some("OSS AK:x"), Some("OSS4-HMAC-SHA256 Credential=x"), Some("Bearer AWS")] {
+            assert!(!signed("/b/k?OSSAccessKeyId=x&Expires=1&Signature=y", scheme), "{scheme:?}");
+        }
     }
 }

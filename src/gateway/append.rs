@@ -20,7 +20,7 @@ use super::acl::check_acl;
 use super::bucket::check_customer_allowed;
 use super::digest::{Digester, combine_crc64};
 use super::opened::{Looked, check_customer_key, shown_version};
-use super::put::{ObjectWrite, check_size, opaque_etag};
+use super::put::{ObjectWrite, check_size, state_etag};
 use super::transfer::{Intake, Sealed, Sink, seal_behind};
 use super::{AppendRequest, Appended, DeclaredDigests, Error, Gateway, MAX_SINGLE_UPLOAD, PlainOut, Written};
 
@@ -168,7 +168,7 @@ impl Gateway {
         parts.push(part);
         let attributes = Attributes {
             object: looked.envelope.object,
-            etag: opaque_etag()?,
+            etag: state_etag()?,
             crc64: looked.summary.crc64.map(|whole| combine_crc64(whole, digests.crc64, added)),
             kind: ObjectKind::Appendable,
             parts,

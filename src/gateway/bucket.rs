@@ -7,7 +7,7 @@ use crate::types::{ACCOUNT, BucketName, UserId};
 
 use super::access::POLICY;
 use super::acl::{acl_config, block_of};
-use super::{CannedAcl, Error, Gateway, principal};
+use super::{BucketAcl, Error, Gateway, principal};
 
 /// The kind under which the store keeps a bucket's default encryption.
 const ENCRYPTION: &str = "encryption";
@@ -22,7 +22,7 @@ impl Gateway {
         caller: &Requester,
         name: BucketName,
         region: Option<String>,
-        acl: CannedAcl,
+        acl: impl Into<BucketAcl>,
     ) -> Result<(), Error> {
         let owner = principal(caller)?.user;
         authorize(caller.caller(), Action::CreateBucket, Some(&owner))?;
@@ -32,7 +32,7 @@ impl Gateway {
             created: self.clock.now(),
             region: region.unwrap_or_else(|| self.region.clone()),
             versioning: Versioning::Never,
-            configs: acl_config(acl),
+            configs: acl_config(acl.into()),
         };
         match self.store.create_bucket(bucket).await {
             Ok(()) => Ok(()),
@@ -80,6 +80,14 @@ impl Gateway {
     pub async fn defaults_to_cmk(&self, name: &BucketName) -> Result<bool, Error> {
         let bucket = self.store.bucket(name).await?;
         Ok(encryption_of(&bucket)?.is_some_and(|own| matches!(own.default, BucketDefault::Kms { .. })))
+    }
+
+    /// Whether the bucket keeps versions, or did: a write then takes nothing away.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`].
+    pub async fn keeps_versions(&self, name: &BucketName) -> Result<bool, Error> {
+        Ok(self.store.bucket(name).await?.versioning != Versioning::Never)
     }
 
     /// The bucket's policy document, as it was set.

@@ -14,9 +14,12 @@ use super::put::{ObjectWrite, check_metadata, customer_of, opaque_etag};
 use super::records::checksums_of;
 use super::transfer::Intake;
 use super::{
-    Checksum, CopyRequest, CopySource, DeclaredDigests, Error, Gateway, LengthIs, MetadataDirective, ObjectHeaders,
-    Written,
+    Checksum, ChecksumAlgorithm, CopyRequest, CopySource, DeclaredDigests, Error, Gateway, LengthIs, MetadataDirective,
+    ObjectHeaders, Written,
 };
+
+/// How often a copy of an object onto itself is tried while others write the same object.
+const TRIES: usize = 16;
 
 /// A source that the caller may read, opened, with its data key.
 pub(super) struct OpenedSource {
@@ -27,13 +30,20 @@ pub(super) struct OpenedSource {
     pub(super) version: Option<VersionId>,
 }
 
-/// A copy whose key and conditions are settled.
-struct Copying {
-    at: ObjectAt,
-    headers: ObjectHeaders,
+/// A copy that the caller may make, with its key chosen.
+struct Wanted {
+    request: CopyRequest,
     choice: SseChoice,
-    precondition: Precondition,
     bucket: Bucket,
+}
+
+/// One try at it: its headers and conditions are settled.
+struct Copying<'a> {
+    at: &'a ObjectAt,
+    choice: &'a SseChoice,
+    bucket: &'a Bucket,
+    headers: ObjectHeaders,
+    precondition: Precondition,
 }
 
 impl Gateway {
@@ -45,43 +55,65 @@ impl Gateway {
         self.alarm.heed(self.copied(caller, request).await)
     }
 
-    async fn copied(&self, caller: &Requester, request: CopyRequest) -> Result<Written, Error> {
+    async fn copied(&self, caller: &Requester, mut request: CopyRequest) -> Result<Written, Error> {
         let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
-        let changes = request.metadata != MetadataDirective::Copy || request.sse.is_some() || request.tags.is_some();
+        let changes = request.metadata != MetadataDirective::Copy
+            || request.tags.is_some()
+            || request.sse.is_some()
+            // The customer key of the source: a copy that names no other does without it.
+            || request.source.customer_key.is_some();
         if !changes && onto_itself(&request, &bucket) {
             return Err(Error::CopyOntoItself);
         }
+        let choice = self.choose(&bucket, request.sse.take())?;
+        let wanted = Wanted { request, choice, bucket };
+        for _ in 0..TRIES {
+            if let Some(written) = self.try_copy(caller, &wanted).await? {
+                return Ok(written);
+            }
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Copies what is at the source now. `None` when it was to take its own place, and has been replaced meanwhile: to write
+    /// what was read would undo that.
+    async fn try_copy(&self, caller: &Requester, wanted: &Wanted) -> Result<Option<Written>, Error> {
+        let Wanted { request, choice, bucket } = wanted;
         let source = self.open_source(caller, &request.source).await?;
         let source_tags = source.looked.headers().tags;
-        let headers = match request.metadata {
+        let headers = match &request.metadata {
             MetadataDirective::Copy => source.looked.headers(),
-            MetadataDirective::Replace(headers) => headers,
+            MetadataDirective::Replace(headers) => headers.clone(),
         };
         // An ACL is never copied: the copy has the request's.
-        let headers = ObjectHeaders { tags: request.tags.unwrap_or(source_tags), acl: request.acl, ..headers };
-        check_acl(&bucket, request.acl)?;
+        let headers = ObjectHeaders { tags: request.tags.clone().unwrap_or(source_tags), acl: request.acl, ..headers };
+        check_acl(bucket, request.acl)?;
         check_metadata(&headers)?;
-        let copying = Copying {
-            precondition: self.precondition(&request.at, &request.conditions).await?,
-            choice: self.choose(&bucket, request.sse)?,
-            at: request.at,
-            headers,
-            bucket,
-        };
+        let mut precondition = self.precondition(&request.at, &request.conditions).await?;
+        let onto_itself = onto_itself(request, bucket);
+        if onto_itself {
+            let read = Precondition::Is(source.looked.object.tag.clone());
+            if precondition != Precondition::None && precondition != read {
+                return Ok(None);
+            }
+            precondition = read;
+        }
+        let copying = Copying { at: &request.at, choice, bucket, headers, precondition };
         if let Some(target) = source.looked.link_target()? {
-            return self.copy_link(caller, source, copying, target).await;
+            return unless_overtaken(self.copy_link(caller, source, copying, target).await, onto_itself);
         }
         let checksums = self.source_checksums(&source).await?;
         let has_checksum = request.checksum.is_none_or(|wanted| checksums.iter().any(|one| one.algorithm == wanted));
-        if has_checksum
-            && !source.looked.foreign
-            && shares_body(&source.looked.envelope, &copying.choice)
-            && let Some(written) = self.copy_sharing(caller, &request.source, &source, &copying, &checksums).await?
-        {
-            return Ok(written);
+        if has_checksum && !source.looked.foreign && shares_body(&source.looked.envelope, choice) {
+            match self.copy_sharing(caller, &request.source, &source, &copying, &checksums).await? {
+                None if onto_itself => return Ok(None),
+                // The copy of another object may be of what that was when it was opened.
+                None => {}
+                written => return Ok(written),
+            }
         }
         let compute = request.checksum.or(checksums.first().map(|one| one.algorithm));
-        self.copy_sealing_anew(caller, source, copying, compute).await
+        unless_overtaken(self.copy_sealing_anew(caller, source, copying, compute).await, onto_itself)
     }
 
     /// Opens the source of a copy, as the caller: its right to read, its customer key, its right to the CMK.
@@ -112,28 +144,28 @@ impl Gateway {
         caller: &Requester,
         named: &CopySource,
         source: &OpenedSource,
-        copying: &Copying,
+        copying: &Copying<'_>,
         checksums: &[Checksum],
     ) -> Result<Option<Written>, Error> {
         let OpenedSource { looked, data_key, .. } = source;
-        let at = &copying.at;
+        let Copying { at, choice, bucket, headers, precondition } = copying;
         let mut envelope = self
             .keys
-            .rewrap(&principal_for(caller, copying.choice.uses_cmk())?, data_key, &looked.envelope, &copying.choice, at)
+            .rewrap(&principal_for(caller, choice.uses_cmk())?, data_key, &looked.envelope, choice, at)
             .await?;
         if looked.envelope.mode().shows_digests() && !envelope.mode().shows_digests() {
             // The source's ETag is the MD5 of its plaintext; under a CMK or a customer key no such fingerprint shows.
             envelope.etag = Some(opaque_etag()?);
         }
-        let mut metadata = copying.headers.clone().into_metadata(&copying.bucket, caller);
+        let mut metadata = headers.clone().into_metadata(bucket, caller);
         self.keys.bind(at, &mut metadata, &envelope)?;
         let plan = CopyPlan {
             source: (named.at.clone(), named.version.clone(), looked.object.tag.clone()),
-            target: at.clone(),
+            target: ObjectAt::clone(at),
             metadata,
             commit: Commit {
                 summary: looked.summary.seal(self.keys.attribute_key(), at)?.into(),
-                precondition: copying.precondition.clone(),
+                precondition: precondition.clone(),
                 version: envelope.version.clone(),
             },
         };
@@ -144,9 +176,9 @@ impl Gateway {
         self.sample(at, Some(&stored.version)).await;
         Ok(Some(Written {
             etag: envelope.etag.as_ref().unwrap_or(&looked.summary.etag).clone(),
-            version: shown_version(&copying.bucket, &stored.version),
+            version: shown_version(bucket, &stored.version),
             modified: stored.modified,
-            sse: envelope.status(customer_of(&copying.choice)),
+            sse: envelope.status(customer_of(choice)),
             checksum: checksums.first().cloned(),
             crc64: looked.summary.crc64,
             size: looked.summary.plain_len.0,
@@ -159,18 +191,18 @@ impl Gateway {
         &self,
         caller: &Requester,
         source: OpenedSource,
-        copying: Copying,
+        copying: Copying<'_>,
         target: ObjectKey,
     ) -> Result<Written, Error> {
         let write = ObjectWrite {
             choice: SseChoice::resolve(None, None, self.default),
-            at: copying.at,
+            at: copying.at.clone(),
             headers: copying.headers,
             digests: DeclaredDigests::default(),
             precondition: copying.precondition,
             kind: ObjectKind::Symlink,
             target: Some(target),
-            bucket: copying.bucket,
+            bucket: copying.bucket.clone(),
         };
         let written = self.write_object(caller, write, Intake::nothing()).await?;
         Ok(Written { source_version: source.version, ..written })
@@ -182,25 +214,34 @@ impl Gateway {
         &self,
         caller: &Requester,
         source: OpenedSource,
-        copying: Copying,
-        compute: Option<super::ChecksumAlgorithm>,
+        copying: Copying<'_>,
+        compute: Option<ChecksumAlgorithm>,
     ) -> Result<Written, Error> {
         let OpenedSource { looked, open, data_key, version } = source;
         let plain = self.plaintext(&looked, open.as_ref(), &data_key, None).await?;
         let body =
             Intake { stream: plain, len: looked.summary.plain_len.0, length_is: LengthIs::Declared, trailers: None };
         let write = ObjectWrite {
-            at: copying.at,
+            at: copying.at.clone(),
             headers: copying.headers,
-            choice: copying.choice,
+            choice: copying.choice.clone(),
             digests: DeclaredDigests { compute, ..DeclaredDigests::default() },
             precondition: copying.precondition,
             kind: ObjectKind::Normal,
             target: None,
-            bucket: copying.bucket,
+            bucket: copying.bucket.clone(),
         };
         let written = self.write_object(caller, write, body).await?;
         Ok(Written { source_version: version, ..written })
+    }
+}
+
+/// How a try to copy ended: `None` when it was to take its source's place and something else is there now. The request's own
+/// conditions are judged against that, in the next try.
+fn unless_overtaken(copied: Result<Written, Error>, onto_itself: bool) -> Result<Option<Written>, Error> {
+    match copied {
+        Err(Error::PreconditionFailed(_)) if onto_itself => Ok(None),
+        copied => copied.map(Some),
     }
 }
 

@@ -41,7 +41,7 @@ mod tests;
 mod transfer;
 mod verify;
 
-pub use acl::{Acl, CannedAcl, PublicAccessBlock};
+pub use acl::{Acl, AclReach, BucketAcl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use cors::CorsRule;
 pub use encrypt::Brought;

@@ -67,8 +67,9 @@ pub struct ObjectHeaders {
     pub user: BTreeMap<String, String>,
     /// Tags.
     pub tags: Tags,
-    /// Who else may read a new object. Of an object that is there, see [`super::Gateway::object_acl`].
-    pub acl: CannedAcl,
+    /// Who else may read a new object; `None`: it has no ACL of its own. Of an object that is there, see
+    /// [`super::Gateway::object_acl`].
+    pub acl: Option<CannedAcl>,
 }
 
 /// Conditions on an object's ETag and date. ETags are unquoted; `*` is [`EtagMatch::Any`].
@@ -308,7 +309,7 @@ pub struct CopyRequest {
     /// Conditions on the object at the target now.
     pub conditions: Conditions,
     /// The copy's ACL; the source's is not copied.
-    pub acl: CannedAcl,
+    pub acl: Option<CannedAcl>,
     /// The copy's tags; `None`: the source's.
     pub tags: Option<Tags>,
     /// A checksum the copy is to have.

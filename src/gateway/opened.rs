@@ -16,7 +16,7 @@ use crate::types::{ObjectAt, VersionId};
 
 use super::access::principal_for;
 use super::transfer::open_from;
-use super::{CannedAcl, Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut, Tags};
+use super::{Error, Gateway, ObjectHeaders, ObjectInfo, PlainOut, Tags};
 
 /// A stored object whose metadata has been verified: nothing of it was altered, and it belongs to this bucket and key.
 pub(super) struct Looked {
@@ -70,12 +70,7 @@ impl Looked {
 
     pub(super) fn headers(&self) -> ObjectHeaders {
         let metadata = self.object.metadata.clone();
-        ObjectHeaders {
-            system: metadata.system,
-            user: metadata.user,
-            tags: Tags::kept(metadata.tags),
-            acl: CannedAcl::default(),
-        }
+        ObjectHeaders { system: metadata.system, user: metadata.user, tags: Tags::kept(metadata.tags), acl: None }
     }
 }
 

@@ -5,8 +5,10 @@
 mod appends;
 mod bodies;
 mod ciphers;
+mod copies;
 mod hostile;
 mod keys;
+mod ledger;
 mod links;
 mod metadata;
 mod operations;

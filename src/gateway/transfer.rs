@@ -154,6 +154,9 @@ async fn push(chunk: &[u8], sealer: &mut PartSealer, out: &mut BytesMut, sink: &
         if out.len() >= BATCH {
             sink.take(out.split().freeze()).await?;
         }
+        if sealer.aead().is_slow() {
+            tokio::task::yield_now().await;
+        }
     }
     Ok(())
 }
@@ -176,8 +179,12 @@ impl Opening {
                     let chunk = chunk?;
                     let Some(opener) = &mut self.opener else { break };
                     opener.push(chunk);
+                    let slow = opener.aead().is_slow();
                     while let Some(plain) = opener.next().map_err(Error::Integrity)? {
                         self.ready.push_back(plain);
+                        if slow {
+                            tokio::task::yield_now().await;
+                        }
                     }
                 }
                 None => {

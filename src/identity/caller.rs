@@ -3,13 +3,27 @@
 use crate::kms::Principal;
 use crate::types::{AccessKeyId, UserId};
 
-use super::credentials::Credential;
+use super::credentials::{Credential, InForce};
 use super::mac::SignatureMatch;
 use super::policy::Denied;
 
 /// How a caller proved who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
+    /// OSS's version 1 in the fields of an HTML form.
+    OssV1Form,
+    /// OSS's version 1 in the `Authorization` header.
+    OssV1Header,
+    /// OSS's version 1 in the URL.
+    OssV1Url,
+    /// OSS's version 2 in the `Authorization` header.
+    OssV2Header,
+    /// OSS's version 4 in the fields of an HTML form.
+    OssV4Form,
+    /// OSS's version 4 in the `Authorization` header.
+    OssV4Header,
+    /// OSS's version 4 in the URL.
+    OssV4Url,
     /// Signature version 2 in the fields of an HTML form.
     SigV2Form,
     /// Signature version 2 in the `Authorization` header.
@@ -25,14 +39,15 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// Whether this is signature version 4, which SSE-KMS asks for.
+    /// Whether this is S3's signature version 4, which SSE-KMS asks for there. OSS asks for none in particular.
     #[must_use]
     pub fn is_sigv4(self) -> bool {
         matches!(self, Self::SigV4Form | Self::SigV4Header | Self::SigV4Url)
     }
 }
 
-/// A caller whose signature was compared and found right. There is no other way to make one.
+/// A caller whose signature was compared and found right, by a credential that is in force. There is no other way to make
+/// one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
     user: UserId,
@@ -44,6 +59,7 @@ pub struct Authenticated {
 impl Authenticated {
     pub(super) fn new(
         _proof: SignatureMatch,
+        _in_force: InForce,
         credential: &Credential,
         access_key: AccessKeyId,
         scheme: Scheme,
@@ -108,7 +124,7 @@ impl Caller {
         }
     }
 
-    /// Whether the request was signed with signature version 4, which SSE-KMS asks for.
+    /// Whether the request was signed with S3's signature version 4, which SSE-KMS asks for there.
     #[must_use]
     pub fn is_sigv4(&self) -> bool {
         self.user().is_some_and(|user| user.scheme().is_sigv4())

@@ -20,7 +20,8 @@ pub(super) enum PathRule {
     EncodeSent,
 }
 
-fn encode_into(out: &mut String, bytes: &[u8], keep_slash: bool) {
+/// Appends `bytes`, each but RFC 3986's unreserved ones (and, where `keep_slash`, the slash) as `%XX`.
+pub(super) fn encode_into(out: &mut String, bytes: &[u8], keep_slash: bool) {
     for &byte in bytes {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
@@ -81,20 +82,45 @@ pub(super) fn header_value(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
     out
 }
 
+/// A header's value as SigV2 and the OSS schemes sign it: its lines trimmed and joined by commas, the spaces inside kept.
+/// `None` when the request has no such header.
+pub(super) fn joined_header_value(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).collect();
+    if lines.is_empty() { None } else { Some(lines.join(&b","[..])) }
+}
+
+/// Why a request names no host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostFlaw {
+    /// There is none, or what says it does not agree.
+    Invalid,
+    /// There are two `Host` headers.
+    Twice,
+}
+
+impl From<HostFlaw> for AuthError {
+    fn from(flaw: HostFlaw) -> Self {
+        match flaw {
+            HostFlaw::Invalid => Self::HostInvalid,
+            HostFlaw::Twice => Self::DuplicateHeader("host".to_owned()),
+        }
+    }
+}
+
 /// The host that a request names: the `Host` header, or the target's authority where there is no header. Two `Host`
 /// headers, or a header and a target that differ, could mean one host here and another one behind us.
-pub(super) fn host(parts: &Parts) -> Result<String, AuthError> {
+pub(super) fn host(parts: &Parts) -> Result<String, HostFlaw> {
     let mut headers = parts.headers.get_all(header::HOST).iter();
     let first = headers.next();
     if headers.next().is_some() {
-        return Err(AuthError::DuplicateHeader("host".to_owned()));
+        return Err(HostFlaw::Twice);
     }
-    let named = first.map(|value| value.to_str().map_err(|_| AuthError::HostInvalid)).transpose()?;
+    let named = first.map(|value| value.to_str().map_err(|_| HostFlaw::Invalid)).transpose()?;
     match (named.map(str::trim), parts.uri.authority()) {
         (Some(host), None) => Ok(host.to_owned()),
         (Some(host), Some(target)) if host.eq_ignore_ascii_case(target.as_str()) => Ok(host.to_owned()),
         (None, Some(target)) => Ok(target.as_str().to_owned()),
-        _ => Err(AuthError::HostInvalid),
+        _ => Err(HostFlaw::Invalid),
     }
 }
 

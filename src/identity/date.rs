@@ -7,7 +7,7 @@ use crate::types::Timestamp;
 
 /// How far a request's date may be from ours, in seconds, both ways.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html>
-pub(super) const MAX_SKEW: i64 = 15 * 60;
+const MAX_SKEW: i64 = 15 * 60;
 
 /// A moment in seconds since 1970-01-01T00:00:00Z, with the form that SigV4 signs: `yyyymmddThhmmssZ`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,17 @@ impl SignedDate {
     pub(super) fn day(&self) -> &str {
         self.stamp.split('T').next().unwrap_or_default()
     }
+}
+
+/// Whether a date is more than [`MAX_SKEW`] from the clock's, either way. It may be 15 minutes off, and no millisecond
+/// more.
+pub(super) fn is_skewed(date: &SignedDate, now: Timestamp) -> bool {
+    millis(now).abs_diff(date.seconds().saturating_mul(1000)) > MAX_SKEW.unsigned_abs() * 1000
+}
+
+/// Whether a clock is more than [`MAX_SKEW`] before a date.
+pub(super) fn is_early(date: &SignedDate, now: Timestamp) -> bool {
+    millis(now) < date.seconds().saturating_sub(MAX_SKEW).saturating_mul(1000)
 }
 
 /// A clock's time in milliseconds; far more than any date that [`SignedDate`] can hold stays the largest number.

@@ -2,6 +2,8 @@
 
 use crate::types::AccessKeyId;
 
+use super::credentials::TokenFlaw;
+
 /// Where a signature stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -148,9 +150,15 @@ pub enum AuthError {
     /// A parameter of the URL and the header of the same name do not agree.
     #[error("the header {0} and the query parameter of that name differ")]
     ParameterContradictsHeader(String),
-    /// A session token; sealgate issues none.
+    /// The session token is not the one of this access key, stands where it is not signed, or comes without a signature.
     #[error("the session token is not valid")]
     SessionToken,
+    /// The credential is past its end.
+    #[error("the session token has expired")]
+    SessionTokenExpired,
+    /// A temporary credential without its session token. S3 answers as to an unknown key.
+    #[error("the access key {0} needs its session token")]
+    SessionTokenMissing(AccessKeyId),
     /// SigV2, which the configuration does not allow.
     #[error("signature version 2 is not allowed")]
     SigV2Refused,
@@ -174,4 +182,15 @@ pub enum AuthError {
     /// An `Authorization` scheme that is none of ours.
     #[error("unsupported authorization type")]
     UnsupportedScheme,
+}
+
+impl AuthError {
+    /// What S3 says of a credential that may not be used.
+    pub(super) fn of_token(flaw: TokenFlaw, access_key: &AccessKeyId) -> Self {
+        match flaw {
+            TokenFlaw::Expired => Self::SessionTokenExpired,
+            TokenFlaw::Missing => Self::SessionTokenMissing(access_key.clone()),
+            TokenFlaw::Wrong => Self::SessionToken,
+        }
+    }
 }

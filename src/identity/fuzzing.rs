@@ -16,6 +16,8 @@ use super::{
     Verifier,
 };
 
+pub(crate) use super::oss::fuzzing::{oss_authorization, oss_form, oss_url};
+
 const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 

@@ -1,8 +1,8 @@
-//! Who is calling and what they may do: credentials, the arithmetic of signatures (SigV4 in header and URL, SigV2 when
-//! it is allowed, signed chunks and trailers) and the policy over what a user owns.
+//! Who is calling and what they may do: credentials, the arithmetic of signatures (S3's SigV4, SigV2 when it is allowed,
+//! signed chunks and trailers; OSS's V1, V2 and V4) and the policy over what a user owns.
 //!
-//! A caller is [`Caller::User`] only with an [`Authenticated`], and only the constant-time comparison of a signature
-//! makes one. This room reads a request's head; it must not know routing, XML or storage, and it reads no body: the
+//! A caller is [`Caller::User`] only with an [`Authenticated`], and only the constant-time comparison of a signature,
+//! under a credential that is in force, makes one. This room reads a request's head; it must not know routing, XML or storage, and it reads no body: the
 //! [`ChunkDecoder`] is given bytes and gives bytes back.
 
 mod bucket_policy;
@@ -15,6 +15,7 @@ mod error;
 mod form;
 pub(crate) mod fuzzing;
 mod mac;
+mod oss;
 mod payload;
 mod policy;
 mod query;
@@ -34,11 +35,15 @@ pub use chunked::{ChunkDecoder, ChunkSigner, Chunking};
 pub use credentials::{Credential, Credentials, DuplicateAccessKey, Secret};
 pub use date::shown_time;
 pub use error::{AuthError, Flaw, Place};
-pub use form::{FormError, FormFields, FormIdentified};
+pub use form::{FormError, FormFields, FormIdentified, PolicyError};
 pub use mac::{Sha256, sha256};
+pub use oss::{
+    Mismatch, OssAuthError, OssFlaw, OssFormError, OssIdentified, OssResource, OssVerifier, is_oss,
+    is_oss_auth_parameter, v1_signs,
+};
 pub use payload::Payload;
 pub use policy::{Action, Asked, Denied, authorize, decide};
-pub use query::{Pair, is_auth_parameter, pairs, percent_decode};
+pub use query::{Pair, ParameterFlaw, is_auth_parameter, pairs, percent_decode};
 pub use requester::Requester;
 pub use verify::{Identified, SigV2, Verifier};
 

@@ -236,6 +236,13 @@ fn add_caller(context: &mut Context, caller: &Caller, arn: Option<&str>) {
         context.set("aws:username", user.user().to_string());
     }
     let (kind, version) = match user.scheme() {
+        Scheme::OssV1Form => ("POST", "OSS"),
+        Scheme::OssV1Header => ("REST-HEADER", "OSS"),
+        Scheme::OssV1Url => ("REST-QUERY-STRING", "OSS"),
+        Scheme::OssV2Header => ("REST-HEADER", "OSS2"),
+        Scheme::OssV4Form => ("POST", "OSS4-HMAC-SHA256"),
+        Scheme::OssV4Header => ("REST-HEADER", "OSS4-HMAC-SHA256"),
+        Scheme::OssV4Url => ("REST-QUERY-STRING", "OSS4-HMAC-SHA256"),
         Scheme::SigV2Form => ("POST", "AWS"),
         Scheme::SigV2Header => ("REST-HEADER", "AWS"),
         Scheme::SigV2Url => ("REST-QUERY-STRING", "AWS"),

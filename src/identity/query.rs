@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode as decode;
+use zeroize::Zeroizing;
 
 use super::error::{AuthError, Flaw, Place};
 
 /// The query parameters that carry a signature. They are no part of the request's meaning.
-const AUTH_PARAMETERS: [&[u8]; 11] = [
+const AUTH_PARAMETERS: [&[u8]; 10] = [
     b"X-Amz-Algorithm",
     b"X-Amz-Content-Sha256",
     b"X-Amz-Credential",
     b"X-Amz-Date",
     b"X-Amz-Expires",
-    b"X-Amz-Security-Token",
     b"X-Amz-Signature",
     b"X-Amz-SignedHeaders",
     b"AWSAccessKeyId",
@@ -21,10 +21,13 @@ const AUTH_PARAMETERS: [&[u8]; 11] = [
     b"Signature",
 ];
 
+/// The header of a session token, and (in any case of its letters) the query parameter.
+pub(super) const SESSION_TOKEN: &str = "x-amz-security-token";
+
 /// Whether a decoded parameter name is one of those that carry a signature, SigV4's or SigV2's.
 #[must_use]
 pub fn is_auth_parameter(name: &[u8]) -> bool {
-    AUTH_PARAMETERS.contains(&name)
+    AUTH_PARAMETERS.contains(&name) || name.eq_ignore_ascii_case(SESSION_TOKEN.as_bytes())
 }
 
 /// Decodes percent escapes and leaves a `%` that starts none. `+` is itself.
@@ -58,17 +61,50 @@ fn form_decode(text: &str) -> Vec<u8> {
     percent_decode(&spaced).into_owned()
 }
 
+/// What is wrong with a parameter that says one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterFlaw {
+    /// It is not UTF-8.
+    #[error("is not text")]
+    NotText,
+    /// It occurs more than once.
+    #[error("is given more than once")]
+    Twice,
+}
+
 /// The value of a parameter that may stand in the query once.
-pub(super) fn single(query: &str, name: &'static str) -> Result<Option<String>, AuthError> {
+pub(super) fn once(query: &str, name: &str) -> Result<Option<String>, ParameterFlaw> {
     let mut found = None;
     for pair in pairs(query).filter(|pair| pair.name == name.as_bytes()) {
         if found.is_some() {
-            return Err(AuthError::Malformed { place: Place::Url, flaw: Flaw::DuplicateParameter(name) });
+            return Err(ParameterFlaw::Twice);
         }
-        let text = String::from_utf8(pair.value);
-        found = Some(text.map_err(|_| AuthError::Malformed { place: Place::Url, flaw: Flaw::NotText(name) })?);
+        found = Some(String::from_utf8(pair.value).map_err(|_| ParameterFlaw::NotText)?);
     }
     Ok(found)
+}
+
+/// The session token in a query, as S3 has it.
+pub(super) fn session_token(query: &str) -> Result<Option<Zeroizing<String>>, AuthError> {
+    let mut found = None;
+    for pair in pairs(query).filter(|pair| pair.name.eq_ignore_ascii_case(SESSION_TOKEN.as_bytes())) {
+        let token = String::from_utf8(pair.value).map_err(|_| AuthError::SessionToken)?;
+        if found.replace(Zeroizing::new(token)).is_some() {
+            return Err(AuthError::SessionToken);
+        }
+    }
+    Ok(found)
+}
+
+/// As [`once`], with S3's errors.
+pub(super) fn single(query: &str, name: &'static str) -> Result<Option<String>, AuthError> {
+    once(query, name).map_err(|flaw| {
+        let flaw = match flaw {
+            ParameterFlaw::NotText => Flaw::NotText(name),
+            ParameterFlaw::Twice => Flaw::DuplicateParameter(name),
+        };
+        AuthError::Malformed { place: Place::Url, flaw }
+    })
 }
 
 /// Whether a parameter stands in the query.

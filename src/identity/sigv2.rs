@@ -7,17 +7,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, header};
+use zeroize::Zeroizing;
 
-use crate::types::{AccessKeyId, Timestamp};
+use crate::types::AccessKeyId;
 
 use super::caller::{Authenticated, Scheme};
 use super::canonical::{self, sigv2_resource};
-use super::credentials::Credentials;
 use super::date::{SignedDate, millis};
 use super::error::{AuthError, Flaw, Place};
 use super::mac::compare;
-use super::query;
-use super::sigv4::check_skew;
+use super::query::{self, SESSION_TOKEN};
+use super::sigv4::{Against, check_skew};
 
 /// Whether a query has a parameter of a SigV2 signature.
 pub(super) fn has_url_parameters(raw: &str) -> bool {
@@ -37,8 +37,7 @@ pub(super) fn verify_header(
     text: &str,
     parts: &Parts,
     bucket_in_host: Option<&str>,
-    credentials: &Credentials,
-    now: Timestamp,
+    against: &Against<'_>,
 ) -> Result<Authenticated, AuthError> {
     let (key, signature) = text.trim().split_once(':').ok_or(AuthError::SigV2Malformed("no colon"))?;
     if key.is_empty() {
@@ -51,15 +50,14 @@ pub(super) fn verify_header(
         signature: decode_signature(signature.trim(), key)?,
         date: line,
     };
-    claim.verify(parts, bucket_in_host, credentials, || check_skew(&date, now))
+    claim.verify(parts, bucket_in_host, against, || check_skew(&date, against.now))
 }
 
 /// Verifies `AWSAccessKeyId`, `Signature` and `Expires` in the URL.
 pub(super) fn verify_url(
     parts: &Parts,
     bucket_in_host: Option<&str>,
-    credentials: &Credentials,
-    now: Timestamp,
+    against: &Against<'_>,
 ) -> Result<Authenticated, AuthError> {
     let raw = parts.uri.query().unwrap_or_default();
     let required = |name| {
@@ -82,9 +80,9 @@ pub(super) fn verify_url(
         access_key: AccessKeyId::new(key),
         date: expires,
     };
-    claim.verify(parts, bucket_in_host, credentials, || {
-        let late = millis(now) > until.saturating_mul(1000);
-        let expired = AuthError::Expired { valid_for: None, until, now: millis(now) / 1000 };
+    claim.verify(parts, bucket_in_host, against, || {
+        let late = millis(against.now) > until.saturating_mul(1000);
+        let expired = AuthError::Expired { valid_for: None, until, now: millis(against.now) / 1000 };
         if late { Err(expired) } else { Ok(()) }
     })
 }
@@ -94,25 +92,29 @@ impl Claim {
         self,
         parts: &Parts,
         bucket_in_host: Option<&str>,
-        credentials: &Credentials,
+        against: &Against<'_>,
         in_time: impl FnOnce() -> Result<(), AuthError>,
     ) -> Result<Authenticated, AuthError> {
         let unknown = || AuthError::AccessKeyUnknown(self.access_key.clone());
-        let credential = credentials.lookup(&self.access_key).ok_or_else(unknown)?;
+        let credential = against.credentials.lookup(&self.access_key).ok_or_else(unknown)?;
         in_time()?;
         canonical::host(parts)?;
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, credential.secret().expose().as_bytes());
         let path = parts.uri.path();
+        // SDKs sign the token as a header, and move it to the query where they sign a URL.
+        let token = against.token.filter(|_| !parts.headers.contains_key(SESSION_TOKEN));
         let matches = |path: &str| {
-            let signed = string_to_sign(parts, &self.date, bucket_in_host, path);
-            compare(hmac::sign(&key, &signed).as_ref(), &self.signature)
+            let signed = string_to_sign(parts, &self.date, token, bucket_in_host, path);
+            compare(hmac::sign(&key, signed.as_slice()).as_ref(), &self.signature)
         };
         // `/bucket` and `/bucket/` are one resource: botocore sends the one and signs the other.
         let is_bucket = bucket_in_host.is_none() && path.len() > 1 && !path[1..].contains('/');
         let also = || if is_bucket { matches(&format!("{path}/")) } else { None };
         let mismatch = || AuthError::SignatureMismatch(self.access_key.clone());
         let proof = matches(path).or_else(also).ok_or_else(mismatch)?;
-        Ok(Authenticated::new(proof, &credential, self.access_key, self.scheme))
+        let in_force = credential.in_force(against.token, against.now);
+        let in_force = in_force.map_err(|flaw| AuthError::of_token(flaw, &self.access_key))?;
+        Ok(Authenticated::new(proof, in_force, &credential, self.access_key, self.scheme))
     }
 }
 
@@ -133,8 +135,15 @@ fn header_date(headers: &HeaderMap) -> Result<(SignedDate, String), AuthError> {
     found.ok_or(AuthError::DateInvalid)
 }
 
-fn string_to_sign(parts: &Parts, date: &str, bucket_in_host: Option<&str>, path: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
+/// `token`: one that stands in the query in a header's stead.
+fn string_to_sign(
+    parts: &Parts,
+    date: &str,
+    token: Option<&str>,
+    bucket_in_host: Option<&str>,
+    path: &str,
+) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(256));
     let header = |name| parts.headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
     for line in [
         parts.method.as_str().as_bytes(),
@@ -147,18 +156,16 @@ fn string_to_sign(parts: &Parts, date: &str, bucket_in_host: Option<&str>, path:
     }
     let mut names: Vec<&str> = parts.headers.keys().map(header::HeaderName::as_str).collect();
     names.retain(|name| name.starts_with("x-amz-"));
+    names.extend(token.map(|_| SESSION_TOKEN));
     names.sort_unstable();
     for name in names {
-        let value = sigv2_header_value(&parts.headers, name);
+        let value = match token {
+            Some(token) if name == SESSION_TOKEN => token.as_bytes().to_vec(),
+            _ => canonical::joined_header_value(&parts.headers, name).unwrap_or_default(),
+        };
         out.extend_from_slice(&[name.as_bytes(), b":", &value, b"\n"].concat());
     }
     let query = parts.uri.query().unwrap_or_default();
     out.extend_from_slice(&sigv2_resource(bucket_in_host, path, query));
     out
-}
-
-/// SigV2 joins the lines of a header and trims each, but keeps the spaces inside.
-fn sigv2_header_value(headers: &HeaderMap, name: &str) -> Vec<u8> {
-    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).collect();
-    lines.join(&b","[..])
 }

@@ -46,6 +46,15 @@ pub(crate) fn credentials() -> Arc<Credentials> {
     Arc::new(Credentials::new([(AccessKeyId::new(ACCESS_KEY), example)]).unwrap())
 }
 
+/// The same key as a temporary one, with this token and until this moment in seconds.
+pub(crate) fn temporary(token: Option<&str>, end: Option<u64>) -> Arc<Credentials> {
+    let example = Credential::of_user(UserId::new("ann"), Secret::new(SECRET.to_owned()));
+    let token = token.map(|token| Secret::new(token.to_owned()));
+    let example = token.into_iter().fold(example, Credential::with_token);
+    let example = end.map(|seconds| Timestamp(seconds * 1000)).into_iter().fold(example, Credential::expiring);
+    Arc::new(Credentials::new([(AccessKeyId::new(ACCESS_KEY), example)]).unwrap())
+}
+
 /// A request's head.
 pub(crate) fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().method(method).uri(target);
@@ -63,6 +72,8 @@ pub(crate) struct Signer {
     pub(crate) stamp: String,
     /// The scope without the access key.
     pub(crate) scope: String,
+    /// The session token that goes into a URL's query.
+    pub(crate) token: Option<String>,
 }
 
 impl Default for Signer {
@@ -72,6 +83,7 @@ impl Default for Signer {
             secret: SECRET.to_owned(),
             stamp: STAMP.to_owned(),
             scope: "20130524/us-east-1/s3/aws4_request".to_owned(),
+            token: None,
         }
     }
 }
@@ -127,8 +139,9 @@ impl Signer {
         let separator = if query.is_empty() { "" } else { "&" };
         let target = format!(
             "{path}?{query}{separator}X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={}\
-             &X-Amz-Expires={expires}&X-Amz-SignedHeaders={}",
+             &X-Amz-Expires={expires}{}&X-Amz-SignedHeaders={}",
             self.stamp,
+            self.token.as_ref().map(|token| format!("&X-Amz-Security-Token={token}")).unwrap_or_default(),
             names.join("%3B")
         );
         let payload =

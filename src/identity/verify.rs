@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, header};
+use zeroize::Zeroizing;
 
 use crate::types::{Clock, Timestamp};
 
@@ -57,16 +58,8 @@ enum Mechanism<'a> {
 }
 
 /// Headers that say one thing: two lines of one would let the signature see one and a reader the other.
-const SINGLE: [&str; 8] = [
-    "authorization",
-    "content-length",
-    "content-md5",
-    "content-type",
-    "date",
-    "host",
-    "transfer-encoding",
-    "x-amz-date",
-];
+const SINGLE: [&str; 7] =
+    ["authorization", "content-length", "content-md5", "content-type", "date", "host", "transfer-encoding"];
 
 impl Verifier {
     /// A verifier for requests to `region` (as their credential scopes name it).
@@ -94,22 +87,24 @@ impl Verifier {
     /// # Errors
     /// [`AuthError`].
     pub fn identify(&self, parts: &Parts, bucket_in_host: Option<&str>) -> Result<Identified, AuthError> {
-        match self.mechanism(parts)? {
+        let mechanism = self.mechanism(parts)?;
+        let token = session_token(parts, &mechanism)?;
+        let against = self.against(S3, token.as_ref().map(|token| token.as_str()));
+        match mechanism {
             Mechanism::None => {
                 let payload = plain_payload(&parts.headers)?;
                 Ok(Identified { caller: Caller::Anonymous, payload, chunks: None })
             }
-            Mechanism::SigV4Header(text) => self.sigv4_header(text, parts),
-            Mechanism::SigV4Url => self.sigv4_url(parts),
+            Mechanism::SigV4Header(text) => sigv4_header(text, parts, &against),
+            Mechanism::SigV4Url => sigv4_url(parts, &against),
             Mechanism::SigV2Header(text) => {
                 let payload = whole_payload(&parts.headers)?;
-                let now = self.clock.now();
-                let caller = sigv2::verify_header(text, parts, bucket_in_host, &self.credentials, now)?;
+                let caller = sigv2::verify_header(text, parts, bucket_in_host, &against)?;
                 Ok(Identified { caller: Caller::User(caller), payload, chunks: None })
             }
             Mechanism::SigV2Url => {
                 let payload = whole_payload(&parts.headers)?;
-                let caller = sigv2::verify_url(parts, bucket_in_host, &self.credentials, self.clock.now())?;
+                let caller = sigv2::verify_url(parts, bucket_in_host, &against)?;
                 Ok(Identified { caller: Caller::User(caller), payload, chunks: None })
             }
         }
@@ -121,7 +116,9 @@ impl Verifier {
     /// # Errors
     /// [`AuthError`].
     pub fn identify_kms(&self, parts: &Parts, body_sha256: &[u8; 32]) -> Result<Caller, AuthError> {
-        let text = match self.mechanism(parts)? {
+        let mechanism = self.mechanism(parts)?;
+        let token = session_token(parts, &mechanism)?;
+        let text = match mechanism {
             Mechanism::None => return Ok(Caller::Anonymous),
             Mechanism::SigV4Header(text) => text,
             Mechanism::SigV2Header(_) | Mechanism::SigV2Url | Mechanism::SigV4Url => {
@@ -129,7 +126,8 @@ impl Verifier {
             }
         };
         let claim = Claim::from_header(text)?;
-        let checked = claim.check(parts, &self.against(KMS))?;
+        let against = self.against(KMS, token.as_ref().map(|token| token.as_str()));
+        let checked = claim.check(parts, &against)?;
         let hash = hex::encode(body_sha256);
         if let Some(declared) = content_hash(&parts.headers)?
             && !declared.eq_ignore_ascii_case(&hash)
@@ -139,47 +137,14 @@ impl Verifier {
         checked.verify(parts, &hash, KMS).map(|verified| Caller::User(verified.caller))
     }
 
-    pub(super) fn against(&self, service: Service) -> Against<'_> {
-        Against { credentials: &self.credentials, now: self.clock.now(), region: &self.region, service }
-    }
-
-    fn sigv4_header(&self, text: &str, parts: &Parts) -> Result<Identified, AuthError> {
-        let claim = Claim::from_header(text)?;
-        let checked = claim.check(parts, &self.against(S3))?;
-        let declared = content_hash(&parts.headers)?.ok_or(AuthError::ContentHashMissing)?;
-        let payload = Payload::parse(declared)?;
-        let verified = checked.verify(parts, declared, S3)?;
-        let caller = Caller::User(verified.caller.clone());
-        let chunks = match payload {
-            Payload::Chunked(Chunking::Signed | Chunking::SignedTrailer) => Some(verified.chunk_signer()),
-            Payload::Chunked(Chunking::UnsignedTrailer) | Payload::Hashed(_) | Payload::Unsigned => None,
-        };
-        Ok(Identified { caller, payload, chunks })
-    }
-
-    fn sigv4_url(&self, parts: &Parts) -> Result<Identified, AuthError> {
-        let raw = parts.uri.query().unwrap_or_default();
-        let claim = Claim::from_url(raw)?;
-        let checked = claim.check(parts, &self.against(S3))?;
-        let in_query = query::single(raw, "X-Amz-Content-Sha256")?;
-        let declared = match (content_hash(&parts.headers)?, in_query.as_deref()) {
-            (Some(header), Some(parameter)) if header != parameter => {
-                return Err(AuthError::ParameterContradictsHeader("x-amz-content-sha256".to_owned()));
-            }
-            (header, parameter) => header.or(parameter).unwrap_or(payload::UNSIGNED),
-        };
-        let payload = refuse_chunks(Payload::parse(declared)?)?;
-        let verified = checked.verify(parts, declared, S3)?;
-        Ok(Identified { caller: Caller::User(verified.caller), payload, chunks: None })
+    pub(super) fn against<'a>(&'a self, service: Service, token: Option<&'a str>) -> Against<'a> {
+        Against { credentials: &self.credentials, now: self.clock.now(), region: &self.region, service, token }
     }
 
     fn mechanism<'a>(&self, parts: &'a Parts) -> Result<Mechanism<'a>, AuthError> {
         check_duplicates(&parts.headers)?;
         canonical::host(parts)?;
         let raw = parts.uri.query().unwrap_or_default();
-        if parts.headers.contains_key("x-amz-security-token") || query::has(raw, "X-Amz-Security-Token") {
-            return Err(AuthError::SessionToken);
-        }
         let header = parts.headers.get(header::AUTHORIZATION);
         match (header, sigv4::has_url_parameters(raw), sigv2::has_url_parameters(raw)) {
             (None, false, false) => Ok(Mechanism::None),
@@ -207,13 +172,71 @@ impl Verifier {
     }
 }
 
+fn sigv4_header(text: &str, parts: &Parts, against: &Against<'_>) -> Result<Identified, AuthError> {
+    let claim = Claim::from_header(text)?;
+    let checked = claim.check(parts, against)?;
+    let declared = content_hash(&parts.headers)?.ok_or(AuthError::ContentHashMissing)?;
+    let payload = Payload::parse(declared)?;
+    let verified = checked.verify(parts, declared, S3)?;
+    let caller = Caller::User(verified.caller.clone());
+    let chunks = match payload {
+        Payload::Chunked(Chunking::Signed | Chunking::SignedTrailer) => Some(verified.chunk_signer()),
+        Payload::Chunked(Chunking::UnsignedTrailer) | Payload::Hashed(_) | Payload::Unsigned => None,
+    };
+    Ok(Identified { caller, payload, chunks })
+}
+
+fn sigv4_url(parts: &Parts, against: &Against<'_>) -> Result<Identified, AuthError> {
+    let raw = parts.uri.query().unwrap_or_default();
+    let claim = Claim::from_url(raw)?;
+    let checked = claim.check(parts, against)?;
+    let in_query = query::single(raw, "X-Amz-Content-Sha256")?;
+    let declared = match (content_hash(&parts.headers)?, in_query.as_deref()) {
+        (Some(header), Some(parameter)) if header != parameter => {
+            return Err(AuthError::ParameterContradictsHeader("x-amz-content-sha256".to_owned()));
+        }
+        (header, parameter) => header.or(parameter).unwrap_or(payload::UNSIGNED),
+    };
+    let payload = refuse_chunks(Payload::parse(declared)?)?;
+    let verified = checked.verify(parts, declared, S3)?;
+    Ok(Identified { caller: Caller::User(verified.caller), payload, chunks: None })
+}
+
+/// The session token that a request shows, from where its signature covers it: the `x-amz-*` headers are signed always,
+/// the query only where the signature stands in it.
+fn session_token(parts: &Parts, mechanism: &Mechanism<'_>) -> Result<Option<Zeroizing<String>>, AuthError> {
+    let header =
+        parts.headers.get(query::SESSION_TOKEN).map(|value| value.to_str().map_err(|_| AuthError::SessionToken));
+    let header = header.transpose()?.map(|text| Zeroizing::new(text.to_owned()));
+    let parameter = query::session_token(parts.uri.query().unwrap_or_default())?;
+    match (mechanism, header, parameter) {
+        (_, None, None) => Ok(None),
+        (Mechanism::SigV2Header(_) | Mechanism::SigV4Header(_), Some(token), None) => Ok(Some(token)),
+        (Mechanism::SigV2Url | Mechanism::SigV4Url, Some(token), None)
+        | (Mechanism::SigV2Url | Mechanism::SigV4Url, None, Some(token)) => Ok(Some(token)),
+        (Mechanism::SigV2Url | Mechanism::SigV4Url, Some(_), Some(_)) => {
+            Err(AuthError::ParameterContradictsHeader(query::SESSION_TOKEN.to_owned()))
+        }
+        (Mechanism::None, ..) | (Mechanism::SigV2Header(_) | Mechanism::SigV4Header(_), _, Some(_)) => {
+            Err(AuthError::SessionToken)
+        }
+    }
+}
+
 pub(super) fn check_duplicates(headers: &HeaderMap) -> Result<(), AuthError> {
-    let once = |name: &str| SINGLE.contains(&name) || (name.starts_with("x-amz-") && !name.starts_with("x-amz-meta-"));
-    let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
-    match headers.keys().map(header::HeaderName::as_str).filter(|name| once(name)).find(twice) {
-        Some(name) => Err(AuthError::DuplicateHeader(name.to_owned())),
+    match duplicate(headers, "x-amz-") {
+        Some(name) => Err(AuthError::DuplicateHeader(name)),
         None => Ok(()),
     }
+}
+
+/// A header that is there twice and may not be: one of those that say one thing, or of a dialect's own (those that begin
+/// with `prefix`) any but its user metadata, whose lines are joined wherever they are read.
+pub(super) fn duplicate(headers: &HeaderMap, prefix: &str) -> Option<String> {
+    let once =
+        |name: &str| SINGLE.contains(&name) || name.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with("meta-"));
+    let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
+    headers.keys().map(header::HeaderName::as_str).filter(|name| once(name)).find(twice).map(str::to_owned)
 }
 
 fn content_hash(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {

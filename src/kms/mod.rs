@@ -3,6 +3,8 @@
 //! This room knows key ids, wrapped keys and encryption contexts. It must not know objects or buckets: what binds a
 //! data key to an object reaches it as an [`EncryptionContext`].
 
+#[cfg(test)]
+pub(crate) mod ledger;
 pub(crate) mod once;
 mod service;
 mod watched;

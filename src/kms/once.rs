@@ -21,6 +21,8 @@ pub(crate) fn derive(ikm: &[u8; 32], salt: &[u8], info: &[&[u8]]) -> Zeroizing<[
 
 /// Seals one message in place under a key that seals no other, and appends the tag.
 pub(crate) fn seal_once(key: &[u8; 32], aad: &[u8], message: &mut Vec<u8>, from: usize) {
+    #[cfg(test)]
+    super::ledger::spend("message", key);
     let tag = cipher(key)
         .seal_in_place_separate_tag(zero_nonce(), Aad::from(aad), &mut message[from..])
         .expect("a message in memory is below AES-GCM's 64 GiB");

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::kms::{EncryptionContext, KeyArn, KeyRef};
 
-/// A key that the client holds (SSE-C). Wiped on drop, never printed.
+/// A key that the client holds (SSE-C). Wiped on drop (and so is each copy), never printed.
+#[derive(Clone)]
 pub struct CustomerKey {
     key: Zeroizing<[u8; 32]>,
     md5: [u8; 16],
@@ -152,7 +153,7 @@ pub enum DefaultEncryption {
 }
 
 /// The resolved choice for one write.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum SseChoice {
     /// The service's own key.
     S3 {

@@ -40,6 +40,16 @@ impl Aead {
             Self::None => 0,
         }
     }
+
+    /// Whether a segment takes about a millisecond, so that whoever seals or opens several should let others have the
+    /// thread in between. Processors have no instructions for SM4 here: it does 76 MiB/s a core, and AES 6.5 GB/s.
+    #[must_use]
+    pub fn is_slow(self) -> bool {
+        match self {
+            Self::Sm4Gcm => true,
+            Self::Aes256Gcm | Self::ChaCha20Poly1305 | Self::None => false,
+        }
+    }
 }
 
 impl From<Aead> for u8 {

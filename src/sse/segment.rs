@@ -43,6 +43,7 @@ type Sm4Gcm = AesGcm<Sm4, U12>;
 const SM4_KEY_LEN: usize = 16;
 
 /// The key of one attempt at a part.
+#[allow(clippy::large_enum_variant, reason = "one a part, and the large one is the usual one")]
 enum PartKey {
     /// What `ring` has.
     Ring(LessSafeKey),
@@ -145,7 +146,13 @@ impl SegmentSealer {
     /// Starts a part. The header's salt must be fresh: the caller writes this part once.
     #[must_use]
     pub fn new(data_key: &DataKey, header: &PartHeader) -> Self {
-        Self { key: PartKey::new(data_key, header), counter: Counter { next: 0, ended: false } }
+        let key = PartKey::new(data_key, header);
+        #[cfg(test)]
+        if !matches!(key, PartKey::None) {
+            let part_key = derive(data_key.expose(), header.salt.as_bytes(), &[b"sealgate/1/part", &header.fixed()]);
+            crate::kms::ledger::spend("part", &part_key);
+        }
+        Self { key, counter: Counter { next: 0, ended: false } }
     }
 
     /// Seals the next segment in place; the tag, if there is one ([`Aead::tag_len`]), goes after it.

@@ -6,5 +6,6 @@ mod body;
 mod speed;
 mod support;
 mod tamper;
+mod two_keys;
 mod vectors;
 mod wycheproof;

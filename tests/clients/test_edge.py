@@ -1,4 +1,4 @@
-"""The edge, row by row of adversary.md A (A1–A18): everything wrong is refused with S3's code, and stores nothing."""
+"""The edge, row by row of threats.toml, A: everything wrong is refused with S3's code, and stores nothing."""
 
 import datetime
 import itertools

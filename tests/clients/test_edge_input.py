@@ -1,4 +1,4 @@
-"""Names, paths, HTTP and parsers, row by row of adversary.md B: what is odd is kept as it is or refused, with S3's code."""
+"""Names, paths, HTTP and parsers, row by row of threats.toml, B: what is odd is kept as it is or refused, with S3's code."""
 
 import os
 import re

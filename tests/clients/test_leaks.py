@@ -5,7 +5,8 @@ import hashlib
 import os
 import secrets
 
-from boto3.s3.transfer import TransferConfig
+from botocore.httpchecksum import _CHECKSUM_CLS
+from test_edge_forms import post, presigned
 
 PART = 5 << 20
 
@@ -57,6 +58,12 @@ def test_no_plaintext_no_key_and_no_secret_is_on_disk_or_in_logs(own_gateway):
         etag = s3.upload_part(PartNumber=1, Body=part, **at, **(mode if mode is customer else {}))["ETag"]
         if number:
             s3.complete_multipart_upload(MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]}, **at)
+    # Many small ones, so that every file that the stores keep has had something to leak; and one by a form.
+    for number in range(1000):
+        mode = modes[number % 3]
+        s3.put_object(Bucket="canary", Key=f"many-{number}", Body=canary[number % 40 :] + canary * (number % 9), **mode)
+    form = presigned(gateway.client(signature_version="s3v4"), "canary", "form")
+    assert post(gateway, "canary", form, large).status == 204
     url = gateway.client(signature_version="s3v4").generate_presigned_url("get_object", Params={"Bucket": "canary", "Key": "small-0"})
     signature = url.split("Signature=")[1].split("&")[0]
     import urllib.request
@@ -70,6 +77,7 @@ def test_no_plaintext_no_key_and_no_secret_is_on_disk_or_in_logs(own_gateway):
         "presigned signature": bytes.fromhex(signature),
         # Under a CMK or a customer key not even a hash of the plaintext may show.
         "MD5 of plaintext": hashlib.md5(large).digest(),
+        "CRC-64 of plaintext": base64.b64decode(_CHECKSUM_CLS["crc64nvme"]().handle(large)),
         "SHA-256 of plaintext": hashlib.sha256(large).digest(),
     }
     places = [path for path in everything_written(gateway) if path != root_key(gateway)]

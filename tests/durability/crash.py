@@ -15,6 +15,8 @@ class Crew:
     def __init__(self, server, names, seed):
         self.server = server
         self.owners = [Owner(name, f"{seed}/{name}") for name in names]
+        # The salt of every body file that was ever seen, and the file.
+        self.salts = {}
 
     def begin(self):
         """Makes what all of them need. The server runs."""
@@ -25,10 +27,10 @@ class Crew:
             owner.state = after_of(owner, step, step.send(client))
         client.close()
 
-    def run_until_killed(self, delay):
-        """Lets every owner send requests, and kills the server `delay` seconds after all of them began. Gives the
+    def run_until_killed(self, count, delay):
+        """Lets every owner send requests, and kills the server `delay` seconds after `count` of them were answered. Gives the
         number of requests that were acknowledged."""
-        gate, stop = threading.Barrier(len(self.owners) + 1), threading.Event()
+        gate, stop, answered = threading.Barrier(len(self.owners) + 1), threading.Event(), threading.Semaphore(0)
         done, failures = [], []
 
         def work(owner):
@@ -37,6 +39,7 @@ class Crew:
                 gate.wait()
                 while not stop.is_set():
                     done.append(self.once(owner, client))
+                    answered.release()
             except Lost:
                 pass
             except BaseException as error:  # noqa: BLE001 - it is told to whoever waits
@@ -48,9 +51,14 @@ class Crew:
         for thread in threads:
             thread.start()
         gate.wait()
+        for _ in range(count):
+            # Whoever fails sends no more; the failure is raised below.
+            if failures or not answered.acquire(timeout=30):
+                break
         # The crash comes at a moment that nothing announces: this is the one wait for a time that is meant.
         time.sleep(delay)
         self.server.kill()
+        self.see_salts()
         stop.set()
         for thread in threads:
             thread.join()
@@ -75,14 +83,23 @@ class Crew:
         assert answer.ok, f"{owner.name}: {step.name}: {answer.status} {answer.body}"
         return step.name
 
-    def do(self, owner, client, wanted, limit=2000):
-        """Sends requests until the next one's name matches `wanted`; gives that one, unsent."""
+    def do(self, owner, client, wanted, limit=500):
+        """Sends requests until the next one's name can match `wanted`; gives that one, unsent."""
         for _ in range(limit):
-            step = owner.step()
-            if re.fullmatch(wanted, step.name):
-                return step
+            for _ in range(20):
+                step = owner.step()
+                if re.fullmatch(wanted, step.name):
+                    return step
             self.send(owner, client, step)
         raise AssertionError(f"no request like {wanted} in {limit}")
+
+    def live(self, count):
+        """Lets every owner send so many requests."""
+        client = Client(self.server)
+        for owner in self.owners:
+            for _ in range(count):
+                self.once(owner, client)
+        client.close()
 
     @staticmethod
     def send(owner, client, step):
@@ -96,12 +113,15 @@ class Crew:
             owner.state, owner.pending = after_of(owner, step, answer), None
         return answer
 
-    def verify(self):
-        """Holds the whole store against what the owners know; what was in flight is decided from now on."""
+    def verify(self, final=True):
+        """Holds the whole store against what the owners know; what was in flight is decided from now on, unless only a restart
+        can do that."""
         client = Client(self.server)
         view = View(client)
         for owner in self.owners:
-            settle(owner, view)
+            settle(owner, view, final)
+        if not final:
+            return client.close()
         known = {key for owner in self.owners for key in owner.state.things}
         assert set(view.listing) == known, f"listed but nobody's: {set(view.listing) ^ known}"
         uploads = {name for owner in self.owners for name in owner.state.uploads}
@@ -114,6 +134,17 @@ class Crew:
         wanted = sum(owner.state.files() for owner in self.owners)
         there = len(self.server.body_files())
         assert there == wanted, f"{there} body files, where {wanted} have an object or a part"
+        self.see_salts()
+
+    def see_salts(self):
+        """No two files are sealed with one salt: not a part and its next attempt, not what was written before a crash and
+        what is written after it. A part's header is 48 bytes, the last 32 of which are the salt."""
+        for entry in self.server.body_files():
+            with open(entry.path, "rb") as file:
+                header = file.read(48)
+            if header[:4] == b"SGE1" and len(header) == 48:
+                other = self.salts.setdefault(header[16:], entry.name)
+                assert other == entry.name, f"{other} and {entry.name} have one salt"
 
 
 def wait_until_clean(server, timeout=30):
@@ -146,6 +177,19 @@ class View:
             answer = self.client.kms("DescribeKey", KeyId=arn)
             if not answer.ok or not answer.json["KeyMetadata"]["Enabled"]:
                 yield f"CMK {arn}: {answer.status} {answer.body}"
+        for arn, on in state.spares.items():
+            yield from self.spare_problems(arn, on, {name for name, target in state.aliases.items() if target == arn})
+
+    def spare_problems(self, arn, on, aliases):
+        """Why a CMK that protects nothing is not as it should be: its state, what it does, its names."""
+        told = self.client.kms("DescribeKey", KeyId=arn)
+        used = self.client.kms("Encrypt", KeyId=arn, Plaintext="aGVsbG8=")
+        if not told.ok or told.json["KeyMetadata"]["Enabled"] != on or used.ok != on:
+            yield f"CMK {arn}, enabled {on}: {told.status} {told.body}, used: {used.status} {used.body}"
+        rows = self.client.kms("ListAliases", KeyId=arn)
+        found = {row["AliasName"] for row in rows.json.get("Aliases", [])}
+        if found != aliases:
+            yield f"CMK {arn} has the names {found}, not {aliases}"
 
     def object_problems(self, owner, state):
         listed = {key for key in self.listing if key.startswith(owner.name + "/")}
@@ -198,7 +242,7 @@ class View:
                 upload.parts = {n: (seed, size, found[n][1]) for n, (seed, size, _) in upload.parts.items()}
 
 
-def settle(owner, view):
+def settle(owner, view, final=True):
     """Decides whether the owner's last request was done: one of the two states must be there, whole."""
     states = [("as acknowledged", owner.state)]
     if owner.pending:
@@ -207,6 +251,8 @@ def settle(owner, view):
     for name, state in states:
         problems = list(view.problems(owner, state))
         if not problems:
+            if not final:
+                return
             view.adopt(owner, state)
             owner.state, owner.pending = state, None
             return

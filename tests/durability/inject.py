@@ -18,10 +18,12 @@ WRITING = [
 
 
 class Trace:
-    """strace on a server while this lasts; then `lines` are its calls, in the order in which they ended."""
+    """strace on a server while this lasts; then `lines` are its calls, in the order in which they ended. With a `thread`,
+    on the one of that name only."""
 
-    def __init__(self, server, calls, *arguments):
+    def __init__(self, server, calls, *arguments, thread=None):
         self.server = server
+        self.thread = thread
         self.arguments = ["-e", f"trace={','.join(calls)}", *arguments]
         self.process = None
         self.lines = []
@@ -29,13 +31,20 @@ class Trace:
     def __enter__(self):
         self.file = tempfile.NamedTemporaryFile("r", prefix="strace", errors="replace")
         self.process = subprocess.Popen(
-            ["strace", "-f", "-o", self.file.name, *self.arguments, "-p", str(self.server.pid)],
+            ["strace", "-o", self.file.name, *self.arguments, *self.whom()],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )
         # "Process n attached with m threads" comes when all of them are stopped and followed.
         line = self.process.stderr.readline()
         assert "attached" in line, f"strace: {line} {self.process.stderr.read()}"
         return self
+
+    def whom(self):
+        if self.thread is None:
+            return ["-f", "-p", str(self.server.pid)]
+        tasks = pathlib.Path(f"/proc/{self.server.pid}/task").iterdir()
+        [task] = [task for task in tasks if (task / "comm").read_text().strip() == self.thread]
+        return ["-p", task.name]
 
     def __exit__(self, *_):
         if self.process.poll() is None:
@@ -48,7 +57,9 @@ class Trace:
             self.process.kill()
             self.process.wait(30)
         self.process.stderr.close()
-        self.lines = list(whole_calls(pathlib.Path(self.file.name).read_text(errors="replace")))
+        text = pathlib.Path(self.file.name).read_text(errors="replace")
+        # Of one thread alone, strace does not say at each call which it is.
+        self.lines = list(whole_calls(text)) if self.thread is None else text.splitlines()
         self.file.close()
 
     @property
@@ -76,6 +87,7 @@ def killing(server, call, when):
     return Trace(server, [call], "-e", f"inject={call}:signal=KILL:when={when}")
 
 
-def failing(server, call, error, when="1"):
-    """Lets this call fail, undone, with this error. `1+` means every time."""
-    return Trace(server, [call], "-y", "-e", f"inject={call}:error={error}:when={when}")
+def failing(server, call, error, when="1", path=None, thread=None):
+    """Lets this call fail, undone, with this error, if it is about this very `path`. `1+` means every time."""
+    paths = [] if path is None else ["-P", str(path)]
+    return Trace(server, [call], "-y", *paths, "-e", f"inject={call}:error={error}:when={when}", thread=thread)

@@ -12,8 +12,8 @@ class Op:
 
     start: float
     end: float | None
-    kind: str  # "write", "delete" or "read"
-    value: object = None  # what was written or read; None: nothing was there
+    kind: str  # "write", "delete", "read", or "change": of what is there, which must be something
+    value: object = None  # what was written or read; None: nothing was there. Of a change: a function of what is there
 
 
 def is_linearizable(history, initial=None):
@@ -43,6 +43,8 @@ def is_linearizable(history, initial=None):
                 stack.append((done | 1 << n, ops[n].value))
             elif ops[n].kind == "delete":
                 stack.append((done | 1 << n, None))
+            elif ops[n].kind == "change" and value is not None:
+                stack.append((done | 1 << n, ops[n].value(value)))
     return False
 
 

@@ -10,7 +10,7 @@ CHANGES = {
     "put of a small object": r"put .* (0|1|1000|8000) s3",
     "put of a large object": r"put .* (20000|65536|70001|200000) \w+",
     "copy": r"copy .*",
-    "delete": r"delete .*",
+    "delete": r"delete \S+",
     "create upload": r"create upload .*",
     "part": r"part .*",
     "complete": r"complete .*",
@@ -19,7 +19,12 @@ CHANGES = {
     "configure bucket": r"bucket .*",
     "delete bucket": r"delete bucket .*",
     "create CMK": r"create CMK",
+    "disable CMK": r"disable CMK",
+    "enable CMK": r"enable CMK",
+    "create alias": r"create alias",
 }
+# Those that the keystore keeps.
+KEY_CHANGES = ["create CMK", "disable CMK", "enable CMK", "create alias"]
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -1,5 +1,6 @@
 """Clients at one key: what they saw can be put in an order, in which each read sees the last write before it."""
 
+import concurrent.futures
 import random
 import threading
 import time
@@ -24,6 +25,11 @@ def d(start, end):
     return Op(start, end, "delete")
 
 
+def c(start, end, stamp):
+    """A change: the last letter stays and gets a stamp before it."""
+    return Op(start, end, "change", lambda value: stamp + value[-1])
+
+
 @pytest.mark.parametrize(("history", "expected"), [
     ([], True),
     ([r(0, 1, None)], True),
@@ -41,42 +47,56 @@ def d(start, end):
     ([w(0, None, "a"), r(1, 2, None), r(3, 4, "a"), r(5, 6, "a")], True),
     ([w(0, None, "a"), r(1, 2, "a"), r(3, 4, None)], False),
     ([w(0, None, "a"), r(1, 2, None)], True),
+    ([w(0, 1, "a"), c(2, 3, "x"), r(4, 5, "xa")], True),
+    ([w(0, 1, "a"), c(2, 3, "x"), r(4, 5, "a")], False),
+    ([c(0, 1, "x")], False),
+    ([w(0, 1, "a"), d(2, 3), c(4, 5, "x")], False),
+    ([w(0, 1, "a"), w(2, 5, "b"), c(3, 6, "x"), r(7, 8, "xb")], True),
+    ([w(0, 1, "a"), w(2, 5, "b"), c(3, 6, "x"), r(7, 8, "b")], True),
+    # The change brought back what was overwritten.
+    ([w(0, 1, "a"), w(2, 5, "b"), c(3, 6, "x"), r(7, 8, "xa")], False),
+    ([w(0, 1, "a"), d(2, 5), c(3, 6, "x"), r(7, 8, "xa")], False),
 ])
 def test_the_checker_tells_histories_apart(history, expected):
     assert is_linearizable(history) == expected
     assert is_linearizable(history[::-1]) == expected
-    if all(op.kind != "delete" and op.end is not None for op in history):
+    if all(op.kind in ("read", "write") and op.end is not None for op in history):
         assert is_atomic_register(history) == expected
 
 
-def record(server, key, scripts):
-    """Runs each script in a thread of its own; gives what happened. A script is a list of steps, each a kind and a value."""
+def plain(client, key, kind, body):
+    """One operation on bodies. Gives its kind and value for the history."""
+    if kind == "write":
+        answer, seen = client.put(BUCKET, key, body), body
+    elif kind == "delete":
+        answer, seen = client.delete(BUCKET, key), None
+    else:
+        answer = client.get(BUCKET, key)
+        seen = answer.body if answer.ok else None
+    assert answer.ok or (kind, answer.status) == ("read", 404), (kind, answer.status, answer.body)
+    return kind, seen
+
+
+def record(server, key, scripts, do=plain):
+    """Runs each script in a thread of its own; gives what happened. A script is a list of steps, which `do` does: it gives the
+    kind and the value of what it did, or nothing if that was nothing."""
     history, lock, gate = [], threading.Lock(), threading.Barrier(len(scripts))
 
     def run(script):
         client = Client(server)
         gate.wait()
-        for kind, body in script:
+        for step in script:
             start = time.monotonic()
-            if kind == "write":
-                answer = client.put(BUCKET, key, body)
-                value = body
-            elif kind == "delete":
-                answer, value = client.delete(BUCKET, key), None
-            else:
-                answer = client.get(BUCKET, key)
-                value = answer.body if answer.ok else None
+            done = do(client, key, *step)
             end = time.monotonic()
-            assert answer.ok or answer.status == 404, (kind, answer.status, answer.body)
-            with lock:
-                history.append(Op(start, end, kind, value))
+            if done:
+                with lock:
+                    history.append(Op(start, end, *done))
         client.close()
 
-    threads = [threading.Thread(target=run, args=(script,)) for script in scripts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(len(scripts)) as threads:
+        # A failure in a thread is one here.
+        list(threads.map(run, scripts))
     return history
 
 
@@ -126,4 +146,51 @@ def test_puts_deletes_and_reads_agree_on_an_order(server):
         scripts = [[(kind, value(dice)) for kind in dice.choices(kinds, k=5)] for _ in range(5)]
         history = record(server, f"mixed-{seed}", scripts)
         assert is_linearizable(history), history
+    client.close()
+
+
+# What a copy onto itself asks for, and what makes it share the body, or seal it anew.
+KMS = {"x-amz-server-side-encryption": "aws:kms"}
+S3 = {"x-amz-server-side-encryption": "AES256"}
+
+
+def stamped(client, key, kind, body, stamp):
+    """One operation on bodies with a stamp beside them. Gives its kind and value for the history, or `None` if it did nothing."""
+    if kind == "write":
+        # Only an object under a CMK has to be sealed anew when it comes to SSE-S3.
+        answer = client.put(BUCKET, key, body, KMS if len(body) % 2 else S3)
+        assert answer.ok, answer.body
+        return "write", (body, None)
+    if kind == "delete":
+        assert client.delete(BUCKET, key).ok
+        return "delete", None
+    if kind == "copy":
+        headers = {"x-amz-metadata-directive": "REPLACE", "x-amz-meta-stamp": stamp}
+        answer = client.copy(BUCKET, key, key, headers | S3)
+        if answer.status == 409:
+            return None
+        assert answer.ok or answer.status == 404, (answer.status, answer.body)
+        return ("change", lambda value: (value[0], stamp)) if answer.ok else ("read", None)
+    answer = client.get(BUCKET, key)
+    assert answer.ok or answer.status == 404, (answer.status, answer.body)
+    return "read", (answer.body, answer.headers.get("x-amz-meta-stamp")) if answer.ok else None
+
+
+def test_copies_onto_themselves_bring_nothing_back(server):
+    server.start()
+    client = Client(server)
+    assert client.create_bucket(BUCKET).ok
+    copied = 0
+    for seed in range(24):
+        dice, key = random.Random(seed), f"copied-{seed}"
+        kinds = ["write", "write", "delete", "copy", "copy", "copy", "read", "read"]
+        scripts = [[(kind, dice.randbytes(dice.choice([16, 17, 70_001])), f"{seed}-{thread}-{n}")
+                    for n, kind in enumerate(dice.choices(kinds, k=6))] for thread in range(5)]
+        history = record(server, key, scripts, stamped)
+        # The last word: what is there when all have ended.
+        start = time.monotonic()
+        history.append(Op(start, start + 1, *stamped(client, key, "read", b"", "")))
+        copied += sum(op.kind == "change" for op in history)
+        assert is_linearizable(history), [(op.start, op.end, op.kind, str(op.value)[:40]) for op in history]
+    assert copied > 50
     client.close()

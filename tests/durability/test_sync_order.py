@@ -8,7 +8,7 @@ import pytest
 from client import Client
 from crash import Crew
 from inject import Trace
-from test_crash_points import CHANGES
+from test_crash_points import CHANGES, KEY_CHANGES
 
 CALLS = ["openat", "pwritev", "pwrite64", "write", "writev", "sendto", "sendmsg", "fdatasync", "fsync", "unlink"]
 ANSWER = re.compile(r'(write|writev|sendto|sendmsg)\(.*"HTTP/1\.1 2\d\d')
@@ -56,8 +56,8 @@ def test_a_change_is_synced_before_its_answer(server, change):
         client.close()
         assert answer.ok, f"{step.name}: {answer.status} {answer.body}"
         assert not list(unsynced(trace.lines)), "\n".join([step.name, *unsynced(trace.lines), *trace.lines])
-        kept = r"keystore/\w+\.log>" if change == "create CMK" else r"journal/log-\d+>"
-        assert find(trace.lines, rf"^(fdatasync|fsync)\(\d+<.*{kept}") or step.name.startswith("delete ann"), trace.lines
+        kept = r"keystore/\w+\.log>" if change in KEY_CHANGES else r"journal/log-\d+>"
+        assert find(trace.lines, rf"^(fdatasync|fsync)\(\d+<.*{kept}"), trace.lines
 
 
 LINES = """\

@@ -90,10 +90,13 @@ class State:
     buckets: dict = field(default_factory=dict)
     # CMK ARN → enabled.
     cmks: dict = field(default_factory=dict)
+    # The same of CMKs that protect nothing, so that they can be disabled; and what aliases name of them.
+    spares: dict = field(default_factory=dict)
+    aliases: dict = field(default_factory=dict)
 
     def copy(self):
         uploads = {name: Upload(up.key, up.thing, dict(up.parts)) for name, up in self.uploads.items()}
-        return State(dict(self.things), uploads, dict(self.buckets), dict(self.cmks))
+        return State(dict(self.things), uploads, dict(self.buckets), dict(self.cmks), dict(self.spares), dict(self.aliases))
 
     def files(self):
         """How many body files this must be."""
@@ -149,7 +152,8 @@ class Owner:
 
     def step(self):
         """The next request."""
-        makers = [self.put] * 6 + [self.copy] * 3 + [self.delete] * 2 + [self.create_upload] * 2 + [self.cmk, self.own_bucket]
+        makers = [self.put] * 6 + [self.copy] * 3 + [self.delete] * 2 + [self.create_upload] * 2
+        makers += [self.cmk, self.spare, self.own_bucket]
         if self.state.uploads:
             makers += [self.part] * 3 + [self.complete] * 2 + [self.abort]
         while True:
@@ -196,7 +200,8 @@ class Owner:
 
     def delete(self):
         key = self.key()
-        return Step(f"delete {key}", lambda c: c.delete(SHARED, key), lambda state, _: state.things.pop(key, None))
+        name = f"delete {key}" if key in self.state.things else f"delete {key}, absent"
+        return Step(name, lambda c: c.delete(SHARED, key), lambda state, _: state.things.pop(key, None))
 
     def create_upload(self):
         if len(self.state.uploads) > 2:
@@ -275,14 +280,31 @@ class Owner:
 
     def cmk(self):
         if len(self.state.cmks) < 3 or self.dice.random() < 0.1:
-            def after(state, answer):
-                # Without an answer nobody knows its name, so nobody can miss it.
-                if answer:
-                    state.cmks[answer.json["KeyMetadata"]["Arn"]] = True
-            return Step("create CMK", lambda c: c.kms("CreateKey"), after)
+            return self.create_cmk(lambda state: state.cmks)
         # What a disabled CMK protects cannot be read: the last one, which protects what is written, stays enabled.
         arn = sorted(self.state.cmks)[-1]
         return Step("describe CMK", lambda c: c.kms("DescribeKey", KeyId=arn), lambda state, _: None)
+
+    def create_cmk(self, kind):
+        def after(state, answer):
+            # Without an answer nobody knows its name, so nobody can miss it.
+            if answer:
+                kind(state)[answer.json["KeyMetadata"]["Arn"]] = True
+        return Step("create CMK", lambda c: c.kms("CreateKey"), after)
+
+    def spare(self):
+        named = lambda arn: [name for name, target in self.state.aliases.items() if target == arn]
+        spares = [arn for arn in sorted(self.state.spares) if len(named(arn)) < 20]
+        if not spares:
+            return self.create_cmk(lambda state: state.spares)
+        arn = self.dice.choice(spares)
+        if self.dice.random() < 0.4:
+            name = f"alias/{self.name}-{self.fresh()[1]}"
+            return Step("create alias", lambda c: c.kms("CreateAlias", AliasName=name, TargetKeyId=arn),
+                        lambda state, _: state.aliases.update({name: arn}))
+        on = not self.state.spares[arn]
+        return Step("enable CMK" if on else "disable CMK", lambda c: c.kms("EnableKey" if on else "DisableKey", KeyId=arn),
+                    lambda state, _: state.spares.update({arn: on}))
 
 
 @dataclass(frozen=True)

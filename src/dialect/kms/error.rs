@@ -64,7 +64,10 @@ impl From<&AuthError> for Fault {
         let token =
             || Self::new("UnrecognizedClientException", "The security token included in the request is invalid.");
         match error {
-            AuthError::AccessKeyUnknown(_) | AuthError::SessionToken => token(),
+            AuthError::AccessKeyUnknown(_) | AuthError::SessionToken | AuthError::SessionTokenMissing(_) => token(),
+            AuthError::SessionTokenExpired => {
+                Self::new("ExpiredTokenException", "The security token included in the request is expired")
+            }
             AuthError::SignatureMismatch(_) | AuthError::ContentHashInvalid(_) => invalid(
                 "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
                  Access Key and signing method. Consult the service documentation for details.",
@@ -125,6 +128,8 @@ mod tests {
         let cases = [
             (AuthError::AccessKeyUnknown(key.clone()), "UnrecognizedClientException", "security token"),
             (AuthError::SessionToken, "UnrecognizedClientException", "security token"),
+            (AuthError::SessionTokenMissing(key.clone()), "UnrecognizedClientException", "security token"),
+            (AuthError::SessionTokenExpired, "ExpiredTokenException", "expired"),
             (AuthError::SignatureMismatch(key), "InvalidSignatureException", "does not match"),
             (AuthError::TimeTooSkewed { request: 0, now: 1000 }, "InvalidSignatureException", "expired"),
             (AuthError::TimeTooSkewed { request: 2000, now: 1000 }, "InvalidSignatureException", "not yet current"),

@@ -93,7 +93,7 @@ fn asked(
             }
             sent.sort();
             let same = |acl: &CannedAcl| {
-                let acl = Acl { owner: of.clone(), bucket_owner: bucket_owner.clone(), acl: *acl };
+                let acl = Acl { owner: of.clone(), bucket_owner: bucket_owner.clone(), acl: *acl, inherited: false };
                 let mut theirs: Vec<_> =
                     grants(&acl).into_iter().map(|(who, permission)| (who, permission.to_owned())).collect();
                 theirs.sort();
@@ -169,7 +169,7 @@ impl Serve<dto::PutObjectAclInput> for Adapter {
                 asked(&call.headers, Some(document), (&now.owner, &now.bucket_owner))?
             }
         };
-        self.gateway.put_object_acl(call.caller(), &at, version, acl).await.map_err(failed)?;
+        self.gateway.put_object_acl(call.caller(), &at, version, Some(acl)).await.map_err(failed)?;
         Ok(S3Response::new(dto::PutObjectAclOutput { request_charged: None }))
     }
 }

@@ -25,7 +25,6 @@ mod listing;
 mod multipart;
 mod numbers;
 mod objects;
-mod out;
 mod owner;
 mod policy;
 mod refuse;
@@ -38,9 +37,9 @@ mod tagging;
 mod versions;
 mod words;
 
+pub use crate::dialect::host::BaseDomains;
 pub use context::RequestContext;
 pub use error::{Face, face};
-pub use host::BaseDomains;
 pub use route::Operation;
 pub use service::{ResponseBody, S3Dialect};
 pub use sse_headers::SseHeaders;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use s3s::dto::{self, ETag};
+use s3s::dto::{self, ETag, StreamingBlob};
 use s3s::{S3Response, S3Result};
 
+use crate::dialect::out::sized;
 use crate::gateway::{
     Conditions, CopyRequest, CopySource, EtagMatch, GetRequest, MetadataDirective, ObjectHeaders, ObjectInfo,
     PutRequest, Written,
@@ -23,7 +24,7 @@ use super::conditions::{conditions, http_date, range, source_conditions, write_c
 use super::context::Call;
 use super::error::{Face, face, failed};
 use super::multipart::part_number;
-use super::{acl, digests, out, sse_request, tagging};
+use super::{acl, digests, sse_request, tagging};
 
 const TAGGING_COUNT: HeaderName = HeaderName::from_static("x-amz-tagging-count");
 const PARTS_COUNT: HeaderName = HeaderName::from_static("x-amz-mp-parts-count");
@@ -60,7 +61,7 @@ pub(super) fn object_headers(headers: &HeaderMap, user: Option<dto::Metadata>) -
     }
     system.entry(header::CONTENT_TYPE.as_str().to_owned()).or_insert_with(|| "binary/octet-stream".to_owned());
     let user = user.unwrap_or_default().into_iter().collect();
-    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl: acl::header(headers)?.unwrap_or_default() })
+    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl: acl::header(headers)? })
 }
 
 /// An ETag as headers write it.
@@ -253,11 +254,12 @@ impl Serve<dto::GetObjectInput> for Adapter {
         let mut headers = describe(&got.info);
         count_parts(&got.info, input.part_number, &mut headers);
         overrides!(input).apply(&mut headers)?;
+        let body = sized(got.body, got.info.range.map_or(got.info.size, |(_, len)| len));
         let output = dto::GetObjectOutput {
             // Tells s3s to answer 206; the header itself is ours.
             content_range: content_range(&got.info, got.info.range),
             metadata: user_metadata(&got.info.headers),
-            body: Some(out::sized(got.body, got.info.range.map_or(got.info.size, |(_, len)| len))),
+            body: Some(StreamingBlob::new(s3s::Body::http_body_unsync(body))),
             ..Default::default()
         };
         Ok(answer(output, headers))
@@ -388,7 +390,7 @@ impl Serve<dto::CopyObjectInput> for Adapter {
             source: copy_source(&call, &input.copy_source)?,
             at: object(&input.bucket, &input.key)?,
             metadata,
-            acl: acl::header(&call.headers)?.unwrap_or_default(),
+            acl: acl::header(&call.headers)?,
             tags: match call.header("x-amz-tagging-directive") {
                 Some("REPLACE") => Some(tagging::header(&call.headers)?),
                 // Without REPLACE the header says nothing, as on S3.
@@ -443,7 +445,7 @@ mod tests {
                 system: BTreeMap::from([("content-type".into(), "text/plain".into())]),
                 user: BTreeMap::from([("a".into(), "b".into())]),
                 tags: Tags::default(),
-                acl: crate::gateway::CannedAcl::Private,
+                acl: None,
             },
             sse: SseStatus::Kms {
                 key: KeyArn("arn:k".into()),

@@ -1,21 +1,9 @@
-//! Owners as S3 shows them: a stable canonical id and a display name.
+//! Owners as S3 shows them: a canonical id and a display name.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use s3s::dto;
-use subtle::ConstantTimeEq as _;
 
+pub(super) use crate::dialect::owner::{canonical_id, means};
 use crate::types::UserId;
-
-/// A user's canonical id: the SHA-256 of its name in hex, as long as AWS's are.
-pub(super) fn canonical_id(user: &UserId) -> String {
-    hex::encode(digest(&SHA256, user.as_str().as_bytes()))
-}
-
-/// Whether an `x-amz-expected-bucket-owner` value means this user: its canonical id or its name.
-pub(super) fn means(expected: &str, user: &UserId) -> bool {
-    let id = canonical_id(user);
-    bool::from(expected.as_bytes().ct_eq(id.as_bytes())) || expected == user.as_str()
-}
 
 /// A user as an owner.
 pub(super) fn owner(user: &UserId) -> dto::Owner {
@@ -25,17 +13,4 @@ pub(super) fn owner(user: &UserId) -> dto::Owner {
 /// A user as the initiator of an upload.
 pub(super) fn initiator(user: &UserId) -> dto::Initiator {
     dto::Initiator { display_name: Some(user.as_str().to_owned()), id: Some(canonical_id(user)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_stable_and_different_for_each_user() {
-        let alice = UserId::new("alice");
-        assert_eq!(canonical_id(&alice), "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90");
-        assert!(means("alice", &alice) && means(&canonical_id(&alice), &alice));
-        assert!(!means("bob", &alice) && !means(&canonical_id(&UserId::new("bob")), &alice));
-    }
 }

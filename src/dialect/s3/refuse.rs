@@ -59,6 +59,9 @@ pub(super) fn headers(operation: Operation, headers: &HeaderMap) -> Result<(), F
             "x-amz-object-ownership" if !matches!(text, "BucketOwnerPreferred" | "ObjectWriter") => {
                 return Err(Face::not_implemented(format_args!("The object ownership {text:?}")));
             }
+            "x-amz-bucket-namespace" if text != "global" => {
+                return Err(Face::not_implemented(format_args!("The bucket namespace {text:?}")));
+            }
             "x-amz-bucket-object-lock-enabled" if !text.eq_ignore_ascii_case("false") => {
                 return Err(Face::not_implemented("Object lock"));
             }
@@ -123,6 +126,7 @@ mod tests {
             ("x-amz-object-lock-mode", "GOVERNANCE"),
             ("x-amz-website-redirect-location", "/x"),
             ("x-amz-bucket-object-lock-enabled", "true"),
+            ("x-amz-bucket-namespace", "account-regional"),
         ] {
             assert_eq!(check(put, name, value), refused, "{name}");
         }

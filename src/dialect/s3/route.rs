@@ -4,6 +4,8 @@
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
+pub(super) use crate::dialect::query::query_pairs;
+
 use super::error::Face;
 use super::sse_request::Accepts;
 
@@ -186,15 +188,6 @@ pub(super) fn target(path: &str, virtual_host: bool) -> Target {
         Some(slash) if slash.checked_add(1) == Some(decoded.len()) => Target::Bucket,
         Some(_) => Target::Object,
     }
-}
-
-/// The decoded names and values of a query.
-pub(super) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    query.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(name), decode(value))
-    })
 }
 
 impl Operation {

@@ -2,29 +2,25 @@
 //! implemented is refused, and what `s3s` gets wrong is put right.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt as _};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response, header};
 use http_body::Body;
 use s3s::S3Error;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
-use crate::gateway::{BodyError, Gateway, LengthIs, PlainBody};
+use crate::dialect::incoming::{Incoming, NotWhole};
+use crate::gateway::{BodyError, Gateway, PlainBody};
 use crate::identity::{Caller, Requester};
 
 use super::adapter::Adapter;
 use super::blocked;
 use super::context::{Call, RequestContext};
-use super::cors::{self, Page};
+use super::cors;
 use super::digests;
 use super::error::{Face, body_face, face};
-use super::host::BaseDomains;
 use super::numbers;
 use super::refuse;
 use super::response::{About, finish};
@@ -32,6 +28,7 @@ use super::route::{BodyKind, Operation, target};
 use super::sse_headers::SseHeaders;
 use super::sse_request;
 use super::words::conditions_of;
+use crate::dialect::host::BaseDomains;
 
 /// The largest XML document taken: 10,000 parts with checksums fit.
 const XML_MAXIMUM: usize = 4 << 20;
@@ -72,18 +69,14 @@ impl S3Dialect {
     {
         // Before anything that could log or fail: no key stays among the headers.
         let sse = SseHeaders::take(&mut parts.headers);
-        let ended = Arc::new(AtomicBool::new(body.is_end_stream() || body.size_hint().exact() == Some(0)));
-        let hint = body.size_hint();
-        let length_is =
-            if hint.exact().is_none() && hint.upper().is_some() { LengthIs::Ceiling } else { LengthIs::Declared };
-        let body = Incoming { body: Box::pin(body), length_is, ended: Arc::clone(&ended) };
+        let (body, ended) = Incoming::new(body);
         let mut about = About {
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
             request_id: context.request_id.clone(),
             unread: false,
         };
-        let page = Page::of(&parts, &self.domains);
+        let page = cors::page_of(&parts, &self.domains);
         let response = match prepare(parts, body, &sse, context, &self.domains).await {
             Ok(request) => self.service.call(request).await.unwrap_or_else(|error| {
                 let error: s3s::StdError = error.into();
@@ -92,7 +85,7 @@ impl S3Dialect {
             }),
             Err(face) => refusal(face.into()),
         };
-        about.unread = !ended.load(Ordering::Relaxed);
+        about.unread = !ended.reached();
         let mut response = finish(response, &about);
         if let Some(page) = page {
             page.describe(&self.gateway, response.headers_mut()).await;
@@ -187,13 +180,13 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Face> {
 }
 
 fn plain(body: Incoming, len: u64, context: &RequestContext) -> PlainBody {
-    PlainBody { length_is: body.length_is, stream: Box::pin(body), len, trailers: context.trailers.clone() }
+    body.plain(len, context.trailers.clone())
 }
 
 /// Reads a small XML document whole and checks what was declared of it.
 async fn document(
     operation: Operation,
-    mut body: Incoming,
+    body: Incoming,
     headers: &HeaderMap,
     context: &RequestContext,
 ) -> Result<Bytes, Face> {
@@ -209,14 +202,10 @@ async fn document(
         digests::declared(headers, context.trailing_checksum.as_deref())?
     };
     declared.compute = None;
-    let mut whole = BytesMut::new();
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| body_face(&error))?;
-        if whole.len().saturating_add(chunk.len()) > XML_MAXIMUM {
-            return Err(too_large());
-        }
-        whole.extend_from_slice(&chunk);
-    }
+    let whole = body.whole(XML_MAXIMUM).await.map_err(|error| match error {
+        NotWhole::Failed(error) => body_face(&error),
+        NotWhole::TooLarge => too_large(),
+    })?;
     let trailer = context
         .trailing_checksum
         .as_deref()
@@ -225,7 +214,7 @@ async fn document(
     if operation.body() == BodyKind::Xml {
         numbers::check(&whole)?;
     }
-    Ok(whole.freeze())
+    Ok(whole)
 }
 
 fn headers_without_checksums(headers: &HeaderMap) -> HeaderMap {
@@ -236,38 +225,11 @@ fn headers_without_checksums(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
-/// The request's body as a stream of plaintext that remembers whether it was read to its end.
-struct Incoming {
-    body: Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>,
-    length_is: LengthIs,
-    ended: Arc<AtomicBool>,
-}
-
-impl Stream for Incoming {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            match ready!(self.body.as_mut().poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => {
-                    self.ended.store(true, Ordering::Relaxed);
-                    return Poll::Ready(None);
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use base64::Engine as _;
+    use futures::StreamExt as _;
     use http::Request;
     use http_body_util::{BodyExt as _, Full, StreamBody};
     use md5::Digest as _;
@@ -289,7 +251,7 @@ mod tests {
         let (mut parts, body) = request.into_parts();
         let sse = SseHeaders::take(&mut parts.headers);
         let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {});
-        let body = Incoming { body: Box::pin(body), length_is: LengthIs::Declared, ended: Arc::default() };
+        let (body, _) = Incoming::new(body);
         prepare(parts, body, &sse, context(), &BaseDomains::new(["s3.test".to_owned()])).await
     }
 
@@ -372,8 +334,7 @@ mod tests {
     #[tokio::test]
     async fn a_failing_small_body_keeps_its_own_code() {
         let failing = futures::stream::iter([Err::<http_body::Frame<Bytes>, _>(BodyError::HashMismatch)]);
-        let body =
-            Incoming { body: Box::pin(StreamBody::new(failing)), length_is: LengthIs::Declared, ended: Arc::default() };
+        let (body, _) = Incoming::new(StreamBody::new(failing));
         let (parts, _) = request("POST", "/b?delete", &[], "").into_parts();
         let refused = prepare(parts, body, &SseHeaders::default(), context(), &BaseDomains::default()).await;
         assert_eq!(refused.unwrap_err().code, "XAmzContentSHA256Mismatch");

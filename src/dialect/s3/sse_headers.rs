@@ -3,28 +3,11 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use zeroize::Zeroizing;
+
+use crate::dialect::customer_key::CustomerHeaders;
 
 const TARGET: &str = "x-amz-server-side-encryption";
 const SOURCE: &str = "x-amz-copy-source-server-side-encryption";
-
-/// Raw values of the SSE-C trio for one object. `None`: the header was absent.
-#[derive(Default)]
-pub(super) struct CustomerHeaders {
-    /// `…-customer-algorithm`.
-    pub(super) algorithm: Option<String>,
-    /// `…-customer-key`, base64; wiped on drop.
-    pub(super) key: Option<Zeroizing<String>>,
-    /// `…-customer-key-md5`, base64.
-    pub(super) md5: Option<String>,
-}
-
-impl CustomerHeaders {
-    /// Whether any of the three was sent.
-    pub(super) fn any(&self) -> bool {
-        self.algorithm.is_some() || self.key.is_some() || self.md5.is_some()
-    }
-}
 
 /// A request's encryption headers, unparsed. They are kept apart from the other headers because `s3s` logs whole
 /// requests at debug level. Never printed.
@@ -81,18 +64,6 @@ impl SseHeaders {
             _ => return self.customer.accept(rest, text),
         };
         *slot = Some(text.to_owned());
-        true
-    }
-}
-
-impl CustomerHeaders {
-    fn accept(&mut self, rest: &str, text: &str) -> bool {
-        match rest {
-            "-customer-algorithm" => self.algorithm = Some(text.to_owned()),
-            "-customer-key" => self.key = Some(Zeroizing::new(text.to_owned())),
-            "-customer-key-md5" => self.md5 = Some(text.to_owned()),
-            _ => return false,
-        }
         true
     }
 }

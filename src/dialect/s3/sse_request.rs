@@ -9,15 +9,13 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use md5::{Digest as _, Md5};
-use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
+use crate::dialect::customer_key::{CustomerHeaders, KeyFlaw};
 use crate::kms::{EncryptionContext, KeyRef};
 use crate::sse::{CustomerKey, DataCipher, SseRequest, SseStatus};
 
 use super::error::Face;
-use super::sse_headers::{CustomerHeaders, SseHeaders};
+use super::sse_headers::SseHeaders;
 
 const AES256: &str = "AES256";
 /// S3 has no name for it: what an OSS client wrote so is called here as it is there, and not by a cipher that it is not.
@@ -40,6 +38,7 @@ const KMS_NEEDS_METHOD: &str = "Server Side Encryption with AWS KMS managed key 
                                 x-amz-server-side-encryption : aws:kms";
 const KMS_NEEDS_SIGV4: &str = "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS \
                                Signature Version 4.";
+
 const BAD_CUSTOMER_KEY: &str = "The secret key was invalid for the specified algorithm.";
 
 /// Which encryption headers an operation takes.
@@ -218,36 +217,19 @@ fn customer(headers: &CustomerHeaders, transport: Transport) -> Result<Option<Cu
     if !transport.secure {
         return Err(insecure("Customer provided keys"));
     }
-    match headers.algorithm.as_deref() {
-        None => return Err(must("a valid encryption algorithm.")),
-        Some(AES256) => {}
-        Some(_) => {
-            return Err(Face::bad(
-                "InvalidEncryptionAlgorithmError",
-                "The Encryption request you specified is not valid. Supported value: AES256.",
-            ));
+    headers.parse().map_err(|flaw| match flaw {
+        KeyFlaw::AlgorithmMissing => must("a valid encryption algorithm."),
+        KeyFlaw::Algorithm => Face::bad(
+            "InvalidEncryptionAlgorithmError",
+            "The Encryption request you specified is not valid. Supported value: AES256.",
+        ),
+        KeyFlaw::KeyMissing => must("an appropriate secret key."),
+        KeyFlaw::Md5Missing => must("the client calculated MD5 of the secret key."),
+        KeyFlaw::Md5Mismatch => {
+            Face::invalid_argument("The calculated MD5 hash of the key did not match the hash that was provided.")
         }
-    }
-    let key = headers.key.as_ref().ok_or_else(|| must("an appropriate secret key."))?;
-    let md5 = headers.md5.as_ref().ok_or_else(|| must("the client calculated MD5 of the secret key."))?;
-    decode_customer_key(key, md5).map(Some)
-}
-
-/// Decodes a customer key. Its MD5 is checked before its length, as S3 does.
-fn decode_customer_key(key: &Zeroizing<String>, md5: &str) -> Result<CustomerKey, Face> {
-    let key =
-        BASE64.decode(key.as_bytes()).map(Zeroizing::new).map_err(|_| Face::invalid_argument(BAD_CUSTOMER_KEY))?;
-    let computed: [u8; 16] = Md5::digest(key.as_slice()).into();
-    let declared = BASE64.decode(md5).unwrap_or_default();
-    if !bool::from(computed.as_slice().ct_eq(declared.as_slice())) {
-        return Err(Face::invalid_argument(
-            "The calculated MD5 hash of the key did not match the hash that was provided.",
-        ));
-    }
-    let Ok(bytes) = <&[u8; 32]>::try_from(key.as_slice()) else {
-        return Err(Face::invalid_argument(BAD_CUSTOMER_KEY));
-    };
-    Ok(CustomerKey::new(*bytes, computed))
+        KeyFlaw::NotAKey => Face::invalid_argument(BAD_CUSTOMER_KEY),
+    })
 }
 
 /// Adds what an answer says of an object's encryption. The context goes out only where `status` still carries it,
@@ -290,6 +272,7 @@ pub(super) fn describe(status: &SseStatus, out: &mut HeaderMap) {
 mod tests {
     use super::*;
     use crate::kms::KeyArn;
+    use md5::{Digest as _, Md5};
 
     const SAFE: Transport = Transport { secure: true, sigv4: true };
     const P: &str = "x-amz-server-side-encryption";

@@ -1,4 +1,4 @@
-//! Edits of stored bodies (adversary.md C1–C5, C15): none is ever shown as the object.
+//! Edits of stored bodies (C1–C5 and C15 in tests/threats.toml): none is ever shown as the object.
 
 use super::hostile::Kept;
 use super::support::*;

@@ -98,14 +98,14 @@ async fn reading_through_a_link_takes_the_right_to_read_both() {
     let house = House::new().await;
     let stranger = Requester::from(Caller::User(Authenticated::for_test("mallory", false)));
     let put_as = async |key: &str, acl: CannedAcl| {
-        let headers = ObjectHeaders { acl, ..ObjectHeaders::default() };
+        let headers = ObjectHeaders { acl: Some(acl), ..ObjectHeaders::default() };
         house.gateway.put_object(&house.caller, PutRequest { headers, ..put(&at("one", key), b"x") }).await.unwrap();
     };
     put_as("open", CannedAcl::PublicRead).await;
     put_as("closed", CannedAcl::Private).await;
     let link_as = async |key: &str, target: &str, acl: CannedAcl| {
         let mut request = link(&at("one", key), target);
-        request.headers.acl = acl;
+        request.headers.acl = Some(acl);
         house.gateway.put_symlink(&house.caller, request).await.unwrap();
     };
     link_as("open-open", "open", CannedAcl::PublicRead).await;
@@ -178,7 +178,7 @@ async fn a_link_is_copied_as_a_link_and_has_no_bytes_for_a_part() {
     assert_eq!(house.bytes(&there).await, b"hello");
     let tags = Tags::new([("a".to_owned(), "b".to_owned())], crate::gateway::OBJECT_TAGS).unwrap();
     house.gateway.put_object_tags(&house.caller, &there, None, tags).await.unwrap();
-    house.gateway.put_object_acl(&house.caller, &there, None, CannedAcl::PublicRead).await.unwrap();
+    house.gateway.put_object_acl(&house.caller, &there, None, Some(CannedAcl::PublicRead)).await.unwrap();
     assert_eq!(house.bytes(&there).await, b"hello", "new tags and another ACL leave the target");
 
     let upload = house.upload(&at("one", "parts"), None).await;

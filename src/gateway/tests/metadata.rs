@@ -1,4 +1,4 @@
-//! Edits of what is stored beside a body (adversary.md C6, C7, C9), and of uploads in progress.
+//! Edits of what is stored beside a body (C6, C7 and C9 in tests/threats.toml), and of uploads in progress.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ async fn altered_headers_sizes_and_summaries_are_found_out() {
         system: [("content-type".to_owned(), "text/plain".to_owned())].into(),
         user: [("owner".to_owned(), "alice".to_owned())].into(),
         tags: Tags::new([("team".to_owned(), "red".to_owned())], OBJECT_TAGS).unwrap(),
-        acl: CannedAcl::AuthenticatedRead,
+        acl: Some(CannedAcl::AuthenticatedRead),
     };
     house.gateway.put_object(&house.caller, PutRequest { headers, ..put(&object, b"hello") }).await.unwrap();
     assert_eq!(house.bytes(&object).await, b"hello");

@@ -1,4 +1,4 @@
-//! An older valid write put back (adversary.md C10).
+//! An older valid write put back (C10 in tests/threats.toml).
 
 use std::sync::Arc;
 

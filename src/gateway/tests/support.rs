@@ -74,6 +74,17 @@ impl KeyService for Counting {
     }
 }
 
+/// Opens what may be in use for a moment longer: a request that was given up ends on a thread of its own.
+fn opened<T, E: std::fmt::Debug>(open: impl Fn() -> Result<T, E>) -> T {
+    for _ in 0..500 {
+        if let Ok(opened) = open() {
+            return opened;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    open().unwrap()
+}
+
 /// The rooms joined, with buckets `one` and `two`.
 pub(super) struct House {
     pub(super) gateway: Gateway,
@@ -163,7 +174,7 @@ pub(super) fn get(at: &ObjectAt) -> GetRequest {
 pub(super) fn copy(from: &ObjectAt, to: &ObjectAt) -> CopyRequest {
     CopyRequest {
         tags: None,
-        acl: CannedAcl::Private,
+        acl: None,
         source: CopySource { at: from.clone(), version: None, conditions: Conditions::default(), customer_key: None },
         at: to.clone(),
         metadata: MetadataDirective::Copy,
@@ -186,11 +197,28 @@ pub(super) enum Read {
 
 impl House {
     pub(super) async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let house = Self::in_directory(tempfile::tempdir().unwrap());
+        for bucket in ["one", "two"] {
+            let name = bucket.parse().unwrap();
+            house.gateway.create_bucket(&house.caller, name, None, CannedAcl::Private).await.unwrap();
+        }
+        house
+    }
+
+    /// As after a crash: nothing is finished, and the same directory is opened again.
+    pub(super) fn reopened(self) -> Self {
+        let Self { gateway, store, kms, keystore, _directory: directory, .. } = self;
+        drop((gateway, store, kms, keystore));
+        Self::in_directory(directory)
+    }
+
+    fn in_directory(directory: tempfile::TempDir) -> Self {
         let clock: Arc<dyn crate::types::Clock> = Arc::new(SystemClock);
-        let (root, options) = (RootKey::new([7; 32]), KeystoreOptions::default());
-        let keystore = Arc::new(EmbeddedKms::open(directory.path(), root, options, Arc::clone(&clock), false).unwrap());
-        let store = Arc::new(Hostile::new(LocalStore::open(directory.path(), Arc::clone(&clock)).unwrap()));
+        let path = directory.path();
+        let keystore = Arc::new(opened(|| {
+            EmbeddedKms::open(path, RootKey::new([7; 32]), KeystoreOptions::default(), Arc::clone(&clock), false)
+        }));
+        let store = Arc::new(Hostile::new(opened(|| LocalStore::open(path, Arc::clone(&clock)))));
         let kms = Arc::new(Counting { inner: Arc::clone(&keystore), calls: AtomicU64::new(0) });
         let keys = Keyring::new(kms.clone(), ServiceKey::new(*keystore.service_key()));
         let alarms = Arc::new(AtomicU64::new(0));
@@ -201,9 +229,6 @@ impl House {
             .alarming(move || _ = heard.fetch_add(1, Ordering::Relaxed))
             .sampling(1, move || _ = suspected.fetch_add(1, Ordering::Relaxed));
         let caller = Requester::from(Caller::User(Authenticated::for_test("alice", false)));
-        for bucket in ["one", "two"] {
-            gateway.create_bucket(&caller, bucket.parse().unwrap(), None, CannedAcl::Private).await.unwrap();
-        }
         Self { gateway, store, kms, keystore, caller, alarms, suspects, _directory: directory }
     }
 

@@ -14,16 +14,19 @@ use base64::engine::general_purpose::STANDARD;
 use http::header;
 use http::request::Parts;
 
-use crate::types::AccessKeyId;
+use crate::types::{AccessKeyId, Timestamp};
 
 use super::caller::{Authenticated, Caller, Scheme};
 use super::canonical;
-use super::date::{SignedDate, millis};
+use super::date::SignedDate;
 use super::error::{AuthError, Flaw, Place};
 use super::mac::compare;
+use super::query::SESSION_TOKEN;
 use super::sigv4::{Claim, S3};
 use super::verify::{SigV2, Verifier, check_duplicates};
-use policy::Policy;
+pub(super) use policy::{Policy, Rules};
+
+pub use policy::PolicyError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -71,7 +74,17 @@ impl FormFields {
 
     /// Puts `name` in place of `${filename}` wherever a field has it. What a signature is over, or is, stays as it came.
     pub fn replace_file_name(&mut self, name: &str) {
-        let is_signed = |field: &str| matches!(field, "policy" | "signature" | "x-amz-signature" | "x-amz-credential");
+        let is_signed = |field: &str| {
+            matches!(
+                field,
+                "policy"
+                    | "signature"
+                    | "x-amz-signature"
+                    | "x-amz-credential"
+                    | "x-oss-signature"
+                    | "x-oss-credential"
+            )
+        };
         for (_, value) in self.0.iter_mut().filter(|(field, _)| !is_signed(field)) {
             if value.contains("${filename}") {
                 *value = value.replace("${filename}", name);
@@ -109,6 +122,16 @@ pub enum FormError {
     PolicyRefuses(String),
 }
 
+impl From<PolicyError> for FormError {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::Expired => Self::PolicyExpired,
+            PolicyError::Invalid(why) => Self::PolicyInvalid(why),
+            PolicyError::Refuses(why) => Self::PolicyRefuses(why),
+        }
+    }
+}
+
 /// Who sent a form, and how long its file may be.
 #[derive(Debug)]
 pub struct FormIdentified {
@@ -142,30 +165,26 @@ impl Verifier {
     /// # Errors
     /// [`FormError`].
     pub fn identify_form(&self, fields: &FormFields, bucket: &str) -> Result<FormIdentified, FormError> {
-        if fields.get("x-amz-security-token").is_some() {
-            return Err(AuthError::SessionToken.into());
-        }
+        let token = fields.get(SESSION_TOKEN);
         let any = |names: &[&str]| names.iter().any(|name| fields.get(name).is_some());
         let v4 = any(&["x-amz-algorithm", "x-amz-credential", "x-amz-signature"]);
         let v2 = any(&["awsaccesskeyid", "signature"]);
         let caller = match (v4, v2, fields.get("policy")) {
             (true, true, _) => return Err(AuthError::MoreThanOneMechanism.into()),
+            (false, false, None) if token.is_some() => return Err(AuthError::SessionToken.into()),
             (false, false, None) => return Ok(FormIdentified { caller: Caller::Anonymous, length: None }),
             (false, false, Some(_)) => return Err(FormError::FieldMissing("x-amz-signature")),
             (_, _, None) => return Err(FormError::FieldMissing("policy")),
-            (true, false, Some(policy)) => self.sigv4_form(fields, policy)?,
+            (true, false, Some(policy)) => self.sigv4_form(fields, policy, token)?,
             (false, true, Some(_)) if self.sigv2() == SigV2::Refused => return Err(AuthError::SigV2Refused.into()),
-            (false, true, Some(policy)) => self.sigv2_form(fields, policy)?,
+            (false, true, Some(policy)) => self.sigv2_form(fields, policy, token)?,
         };
-        let policy = Policy::parse(fields.get("policy").unwrap_or_default())?;
-        if policy.expires_at() < millis(self.now()) {
-            return Err(FormError::PolicyExpired);
-        }
-        let length = policy.check(fields, bucket)?;
+        let length =
+            Policy::parse(fields.get("policy").unwrap_or_default(), Rules::S3)?.check(fields, bucket, self.now())?;
         Ok(FormIdentified { caller: Caller::User(caller), length })
     }
 
-    fn sigv4_form(&self, fields: &FormFields, policy: &str) -> Result<Authenticated, FormError> {
+    fn sigv4_form(&self, fields: &FormFields, policy: &str, token: Option<&str>) -> Result<Authenticated, FormError> {
         let required = |name| fields.get(name).ok_or(FormError::FieldMissing(name));
         let (credential, date) = (required("x-amz-credential")?, required("x-amz-date")?);
         if required("x-amz-algorithm")? != ALGORITHM {
@@ -174,10 +193,10 @@ impl Verifier {
         let flaw = AuthError::Malformed { place: Place::Form, flaw: Flaw::Date };
         let date = SignedDate::from_iso(date).ok_or(flaw)?;
         let claim = Claim::from_form(credential, required("x-amz-signature")?)?;
-        Ok(claim.verify_form(date, policy, &self.against(S3))?)
+        Ok(claim.verify_form(date, policy, &self.against(S3, token))?)
     }
 
-    fn sigv2_form(&self, fields: &FormFields, policy: &str) -> Result<Authenticated, FormError> {
+    fn sigv2_form(&self, fields: &FormFields, policy: &str, token: Option<&str>) -> Result<Authenticated, FormError> {
         let required = |name| fields.get(name).ok_or(FormError::FieldMissing(name));
         let key = AccessKeyId::new(required("awsaccesskeyid")?);
         let given = STANDARD.decode(required("signature")?);
@@ -186,13 +205,23 @@ impl Verifier {
         let mismatch = || AuthError::SignatureMismatch(key.clone());
         let given = given.map_err(|_| mismatch())?;
         let proof = compare(hmac::sign(&signing, policy.as_bytes()).as_ref(), &given).ok_or_else(mismatch)?;
-        Ok(Authenticated::new(proof, &credential, key, Scheme::SigV2Form))
+        let in_force = credential.in_force(token, self.now()).map_err(|flaw| AuthError::of_token(flaw, &key))?;
+        Ok(Authenticated::new(proof, in_force, &credential, key, Scheme::SigV2Form))
     }
 }
 
-/// For `crate::fuzzing`: any text as a policy document. One that parses and lists no bucket allows no form.
+/// For `crate::fuzzing`: any text as a policy document. One of S3's that parses and lists no bucket allows no form, and
+/// one of OSS's that does not mention who may read allows no form that says it.
 pub(super) fn policy_promise(text: &str, fields: &FormFields) {
-    let Ok(policy) = Policy::parse(&STANDARD.encode(text)) else { return };
-    let allowed = policy.check(fields, "bucket").is_ok();
-    assert!(!allowed || text.to_ascii_lowercase().contains("bucket") || text.contains('\\'), "a policy for any bucket");
+    let document = STANDARD.encode(text);
+    let allows = |rules, fields: &FormFields| {
+        Policy::parse(&document, rules).is_ok_and(|policy| policy.check(fields, "bucket", Timestamp(0)).is_ok())
+    };
+    let mentions = |word: &str| text.to_ascii_lowercase().contains(word) || text.contains('\\');
+    assert!(!allows(Rules::S3, fields) || mentions("bucket"), "a policy for any bucket");
+    let says = fields.get("x-oss-object-acl").is_some();
+    assert!(
+        !says || !allows(Rules::Oss, fields) || mentions("x-oss-object-acl"),
+        "an ACL that the policy does not mention"
+    );
 }

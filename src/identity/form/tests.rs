@@ -9,6 +9,7 @@ const EXAMPLE_POLICY: &str = "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLj
 const EXAMPLE_SIGNATURE: &str = "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e";
 /// 2015-12-29T00:00:00Z.
 const EXAMPLE_SECONDS: u64 = 1_451_347_200;
+const NOW: Timestamp = Timestamp(EXAMPLE_SECONDS * 1000);
 
 fn fields(pairs: &[(&str, &str)]) -> FormFields {
     let mut fields = FormFields::default();
@@ -131,6 +132,8 @@ fn a_form_has_all_of_a_signature_or_nothing() {
     assert_eq!(both.unwrap_err(), FormError::Auth(AuthError::MoreThanOneMechanism));
     let token = identify(&example(&[("x-amz-security-token", "x")]), bucket);
     assert_eq!(token.unwrap_err(), FormError::Auth(AuthError::SessionToken));
+    let token = identify(&fields(&[("key", "k"), ("x-amz-security-token", "x")]), bucket);
+    assert_eq!(token.unwrap_err(), FormError::Auth(AuthError::SessionToken));
     assert!(fields(&[("Key", "a")]).add("kEY", "b".to_owned()).is_err(), "a field stands once");
 }
 
@@ -157,8 +160,56 @@ fn a_sigv2_form_verifies_only_where_allowed() {
     }
 }
 
-fn parse(json: &str) -> Result<Policy, FormError> {
-    Policy::parse(&STANDARD.encode(json))
+#[test]
+fn a_temporary_keys_form_shows_its_token_and_its_policy_does() {
+    let form = |conditions: &str, more: &[(&str, &str)], version: u8| {
+        let policy = format!(r#"{{"expiration":"2030-01-01T00:00:00Z","conditions":[{{"bucket":"b"}}{conditions}]}}"#);
+        let policy = STANDARD.encode(policy);
+        let scope = "20130524/us-east-1/s3/aws4_request";
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(SECONDS);
+        let key = aws_sigv4::sign::v4::generate_signing_key(SECRET, at, "us-east-1", "s3");
+        let v4 = aws_sigv4::sign::v4::calculate_signature(key, policy.as_bytes());
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, SECRET.as_bytes());
+        let v2 = STANDARD.encode(hmac::sign(&key, policy.as_bytes()));
+        let credential = format!("{ACCESS_KEY}/{scope}");
+        let mut all = match version {
+            2 => vec![("awsaccesskeyid", ACCESS_KEY), ("signature", v2.as_str())],
+            _ => vec![
+                ("x-amz-algorithm", ALGORITHM),
+                ("x-amz-credential", credential.as_str()),
+                ("x-amz-date", STAMP),
+                ("x-amz-signature", v4.as_str()),
+            ],
+        };
+        all.push(("policy", &policy));
+        all.extend_from_slice(more);
+        fields(&all)
+    };
+    let own = r#",["starts-with","$x-amz-algorithm",""],["starts-with","$x-amz-credential",""],["starts-with","$x-amz-date",""]"#;
+    let outcome = |form: &FormFields, token, end| {
+        let clock = StoppedClock::at(SECONDS);
+        let verifier = Verifier::new(temporary(token, end), clock, "us-east-1".to_owned(), SigV2::Allowed);
+        verifier.identify_form(form, "b").map(drop)
+    };
+    for version in [2, 4] {
+        let own = if version == 2 { "" } else { own };
+        let mentioned = format!(r#"{own},["eq","$x-amz-security-token","token-1"]"#);
+        let shown = [("x-amz-security-token", "token-1")];
+        let good = form(&mentioned, &shown, version);
+        assert_eq!(outcome(&good, Some("token-1"), Some(SECONDS)), Ok(()));
+        let auth = |error: AuthError| Err(FormError::Auth(error));
+        assert_eq!(outcome(&good, Some("token-1"), Some(SECONDS - 1)), auth(AuthError::SessionTokenExpired));
+        assert_eq!(outcome(&good, Some("token-2"), None), auth(AuthError::SessionToken));
+        assert_eq!(outcome(&good, None, None), auth(AuthError::SessionToken));
+        let missing = AuthError::SessionTokenMissing(AccessKeyId::new(ACCESS_KEY));
+        assert_eq!(outcome(&form(own, &[], version), Some("token-1"), None), auth(missing));
+        let extra = outcome(&form(own, &shown, version), Some("token-1"), None);
+        assert!(matches!(extra, Err(FormError::PolicyRefuses(_))), "a field that the policy does not mention");
+    }
+}
+
+fn parse(json: &str) -> Result<Policy, PolicyError> {
+    Policy::parse(&STANDARD.encode(json), Rules::S3)
 }
 
 #[test]
@@ -194,9 +245,9 @@ fn a_policy_document_is_read_strictly() {
         ]
         .map(|condition| format!(r#"{{{expiration},"conditions":[{condition}]}}"#)),
     ) {
-        assert!(matches!(parse(&bad), Err(FormError::PolicyInvalid(_))), "{bad}");
+        assert!(matches!(parse(&bad), Err(PolicyError::Invalid(_))), "{bad}");
     }
-    assert!(matches!(Policy::parse("%"), Err(FormError::PolicyInvalid(_))));
+    assert!(matches!(Policy::parse("%", Rules::S3), Err(PolicyError::Invalid(_))));
 }
 
 #[test]
@@ -206,12 +257,12 @@ fn names_of_conditions_have_no_case_and_ranges_intersect() {
             ["content-length-range",5,100],["content-length-range","0","10"]]}"#,
     )
     .unwrap();
-    assert_eq!(policy.check(&fields(&[("kEy", "ab")]), "b"), Ok(Some(5..=10)));
-    let extra = policy.check(&fields(&[("key", "ab"), ("tagging", "x")]), "b").unwrap_err();
-    assert_eq!(extra, FormError::PolicyRefuses("Extra input fields: tagging".to_owned()));
+    assert_eq!(policy.check(&fields(&[("kEy", "ab")]), "b", NOW), Ok(Some(5..=10)));
+    let extra = policy.check(&fields(&[("key", "ab"), ("tagging", "x")]), "b", NOW).unwrap_err();
+    assert_eq!(extra, PolicyError::Refuses("Extra input fields: tagging".to_owned()));
     let open = parse(r#"{"expiration":"2030-01-01T00:00:00Z","conditions":[["eq","$key","a"]]}"#).unwrap();
-    let bucket = open.check(&fields(&[("key", "a")]), "b").unwrap_err();
-    assert_eq!(bucket, FormError::PolicyRefuses("Extra input fields: bucket".to_owned()));
+    let bucket = open.check(&fields(&[("key", "a")]), "b", NOW).unwrap_err();
+    assert_eq!(bucket, PolicyError::Refuses("Extra input fields: bucket".to_owned()));
 }
 
 #[test]

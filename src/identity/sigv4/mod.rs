@@ -18,12 +18,11 @@ use super::caller::{Authenticated, Scheme};
 use super::canonical::{self, PathRule};
 use super::chunked::ChunkSigner;
 use super::credentials::{Credential, Credentials};
-use super::date::{MAX_SKEW, SignedDate, millis};
+use super::date::{SignedDate, is_early, is_skewed, millis};
 use super::error::{AuthError, Flaw, Place};
 use super::mac::{Signature, compare, hmac_sha256, sha256};
 pub(super) use claim::{Claim, has_url_parameters};
-use keys::KeyScope;
-pub(super) use keys::SigningKeys;
+pub(super) use keys::{Derivation, KeyScope, SigningKeys};
 
 /// A service that requests are signed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +43,8 @@ pub(super) struct Against<'a> {
     pub(super) now: Timestamp,
     pub(super) region: &'a str,
     pub(super) service: Service,
+    /// The session token that the request shows.
+    pub(super) token: Option<&'a str>,
 }
 
 /// A claim that has passed every check but the signature's.
@@ -52,6 +53,8 @@ pub(super) struct Checked<'a> {
     credential: Arc<Credential>,
     date: SignedDate,
     scope: KeyScope,
+    now: Timestamp,
+    token: Option<&'a str>,
 }
 
 /// A claim whose signature is right, and what a chunked body needs of it.
@@ -72,7 +75,7 @@ impl Verified {
 
 impl Claim {
     /// Checks key, dates and scope, in S3's order.
-    pub(super) fn check<'a>(&'a self, parts: &Parts, against: &Against<'_>) -> Result<Checked<'a>, AuthError> {
+    pub(super) fn check<'a>(&'a self, parts: &Parts, against: &Against<'a>) -> Result<Checked<'a>, AuthError> {
         let unknown = || AuthError::AccessKeyUnknown(self.access_key.clone());
         let credential = against.credentials.lookup(&self.access_key).ok_or_else(unknown)?;
         let date = match &self.window {
@@ -85,7 +88,7 @@ impl Claim {
             None => check_skew(&date, against.now)?,
         }
         self.check_coverage(&parts.headers)?;
-        Ok(Checked { claim: self, credential, date, scope })
+        Ok(Checked { claim: self, credential, date, scope, now: against.now, token: against.token })
     }
 
     /// Verifies a form: its signature is over the policy alone, as the form has it. How long it holds is the policy's
@@ -99,15 +102,16 @@ impl Claim {
         let unknown = || AuthError::AccessKeyUnknown(self.access_key.clone());
         let credential = against.credentials.lookup(&self.access_key).ok_or_else(unknown)?;
         let scope = self.check_scope(&date, against)?;
-        let (from, now) = (date.seconds(), millis(against.now));
-        if now < from.saturating_sub(MAX_SKEW).saturating_mul(1000) {
-            return Err(AuthError::NotYetValid { from, now: now / 1000 });
+        if is_early(&date, against.now) {
+            return Err(AuthError::NotYetValid { from: date.seconds(), now: millis(against.now) / 1000 });
         }
         let key = credential.signing_keys().get(credential.secret(), &scope);
         let mismatch = || AuthError::SignatureMismatch(self.access_key.clone());
         let given = self.signature.ok_or_else(mismatch)?;
         let proof = compare(&hmac_sha256(&key, policy.as_bytes()), given.as_bytes()).ok_or_else(mismatch)?;
-        Ok(Authenticated::new(proof, &credential, self.access_key.clone(), Scheme::SigV4Form))
+        let in_force = credential.in_force(against.token, against.now);
+        let in_force = in_force.map_err(|flaw| AuthError::of_token(flaw, &self.access_key))?;
+        Ok(Authenticated::new(proof, in_force, &credential, self.access_key.clone(), Scheme::SigV4Form))
     }
 
     fn check_scope(&self, date: &SignedDate, against: &Against<'_>) -> Result<KeyScope, AuthError> {
@@ -118,10 +122,11 @@ impl Claim {
             Flaw::Region { given: self.region.clone(), expected: region.to_owned() }
         } else if self.service != service {
             Flaw::Service { given: self.service.clone(), expected: service }
-        } else if self.terminal != "aws4_request" {
+        } else if self.terminal != Derivation::Aws.terminal() {
             Flaw::Terminal(self.terminal.clone())
         } else {
-            return Ok(KeyScope { day: self.day.clone(), region: region.to_owned(), service });
+            let (day, region) = (self.day.clone(), region.to_owned());
+            return Ok(KeyScope { derivation: Derivation::Aws, day, region, service });
         };
         Err(AuthError::Malformed { place: self.place, flaw })
     }
@@ -168,7 +173,9 @@ impl Checked<'_> {
             Place::Header => Scheme::SigV4Header,
             Place::Url => Scheme::SigV4Url,
         };
-        let caller = Authenticated::new(proof, &self.credential, self.claim.access_key.clone(), scheme);
+        let in_force = self.credential.in_force(self.token, self.now);
+        let in_force = in_force.map_err(|flaw| AuthError::of_token(flaw, &self.claim.access_key))?;
+        let caller = Authenticated::new(proof, in_force, &self.credential, self.claim.access_key.clone(), scheme);
         Ok(Verified { caller, key, date: self.date, scope, signature: Signature::of(computed) })
     }
 
@@ -206,13 +213,12 @@ fn header_date(headers: &HeaderMap) -> Result<SignedDate, AuthError> {
     date.ok_or(AuthError::DateInvalid)
 }
 
-/// A request's date may be 15 minutes from ours, both ways, and no millisecond more.
+/// A request's date may be 15 minutes from ours, both ways.
 pub(super) fn check_skew(date: &SignedDate, now: Timestamp) -> Result<(), AuthError> {
-    let apart = millis(now).abs_diff(date.seconds().saturating_mul(1000));
-    if apart <= MAX_SKEW.unsigned_abs() * 1000 {
-        return Ok(());
+    if is_skewed(date, now) {
+        return Err(AuthError::TimeTooSkewed { request: date.seconds(), now: millis(now) / 1000 });
     }
-    Err(AuthError::TimeTooSkewed { request: date.seconds(), now: millis(now) / 1000 })
+    Ok(())
 }
 
 /// A presigned URL's time: from its date on, for so many seconds.
@@ -224,13 +230,13 @@ pub(super) struct Window {
 
 impl Window {
     fn check(&self, now: Timestamp) -> Result<(), AuthError> {
-        let (from, now) = (self.date.seconds(), millis(now));
+        let (from, seconds) = (self.date.seconds(), millis(now) / 1000);
         let until = from.saturating_add(self.valid_for);
-        if now > until.saturating_mul(1000) {
-            return Err(AuthError::Expired { valid_for: Some(self.valid_for), until, now: now / 1000 });
+        if millis(now) > until.saturating_mul(1000) {
+            return Err(AuthError::Expired { valid_for: Some(self.valid_for), until, now: seconds });
         }
-        if now < from.saturating_sub(MAX_SKEW).saturating_mul(1000) {
-            return Err(AuthError::NotYetValid { from, now: now / 1000 });
+        if is_early(&self.date, now) {
+            return Err(AuthError::NotYetValid { from, now: seconds });
         }
         Ok(())
     }

@@ -37,6 +37,8 @@ pub(super) fn derive(ikm: &[u8; 32], salt: &[u8], info: &[u8]) -> Result<Zeroizi
 
 /// Appends AES-256-GCM(key, nonce 0, plain, aad) and its tag to `out`. The key must be used for this one seal only.
 pub(super) fn seal_once(key: &[u8; 32], aad: &[u8], plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    #[cfg(test)]
+    crate::kms::ledger::spend("keystore", key);
     let start = out.len();
     // Room for all of it beforehand: growing would leave a copy of the plaintext behind.
     out.reserve(plain.len() + TAG_BYTES);

@@ -12,7 +12,7 @@ use crate::store::CipherOffset;
 
 use super::super::layout::Window;
 use super::super::segment::{Last, SegmentOpener};
-use super::super::{Error, Layout, ObjectId, PartHeader, PlainOffset, manifest};
+use super::super::{Aead, Error, Layout, ObjectId, PartHeader, PlainOffset, manifest};
 
 /// Opens a body, or a range of one, from chunks of ciphertext of any size.
 ///
@@ -109,6 +109,12 @@ impl BodyOpener {
     #[must_use]
     pub fn chunk_len(&self) -> usize {
         self.layout.chunk_len()
+    }
+
+    /// What sealed the body.
+    #[must_use]
+    pub fn aead(&self) -> Aead {
+        self.layout.aead()
     }
 
     /// How much plaintext is still to come out of [`BodyOpener::next`].

@@ -48,6 +48,12 @@ impl PartSealer {
         }
     }
 
+    /// What seals the part.
+    #[must_use]
+    pub fn aead(&self) -> Aead {
+        self.header.aead
+    }
+
     /// Says how long the plaintext will be, so that small parts take little memory. A hint, not a promise.
     #[must_use]
     pub fn expecting(mut self, plain_len: u64) -> Self {

@@ -73,9 +73,14 @@ impl Sample {
             parts.push(part);
         }
         let mut sample = Self { plain, body, parts, aead, size };
-        let manifest = sample.manifest(OBJECT, 0x55);
-        sample.body.extend_from_slice(&manifest);
+        sample.complete();
         sample
+    }
+
+    /// Appends the manifest to the parts.
+    pub(super) fn complete(&mut self) {
+        let manifest = self.manifest(OBJECT, 0x55);
+        self.body.extend_from_slice(&manifest);
     }
 
     /// The same object, completed by someone who had not the data key.

@@ -22,6 +22,14 @@ pub(super) fn strip(mut parts: Parts, caller: &Caller, plan: &Plan) -> Result<Pa
     if let Some(scheme) = caller.user().map(crate::identity::Authenticated::scheme) {
         match scheme {
             Scheme::SigV2Form | Scheme::SigV2Header | Scheme::SigV4Form | Scheme::SigV4Header => {}
+            // None of these is verified at this edge.
+            Scheme::OssV1Form
+            | Scheme::OssV1Header
+            | Scheme::OssV1Url
+            | Scheme::OssV2Header
+            | Scheme::OssV4Form
+            | Scheme::OssV4Header
+            | Scheme::OssV4Url => {}
             Scheme::SigV2Url => strip_query(&mut parts, |pair| !is_auth_parameter(&pair.name))?,
             Scheme::SigV4Url => {
                 lower_parameters(&mut parts)?;
@@ -30,7 +38,13 @@ pub(super) fn strip(mut parts: Parts, caller: &Caller, plan: &Plan) -> Result<Pa
         }
     }
     let headers = &mut parts.headers;
-    for name in ["authorization", "x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer"] {
+    for name in [
+        "authorization",
+        "x-amz-content-sha256",
+        "x-amz-decoded-content-length",
+        "x-amz-security-token",
+        "x-amz-trailer",
+    ] {
         headers.remove(name);
     }
     headers.remove(header::TRANSFER_ENCODING);

@@ -136,7 +136,7 @@ pub fn body_face(error: &BodyError) -> Face {
             "MaxPostPreDataLengthExceededError",
             "Your POST request fields preceding the upload file were too large.",
         )
-        .with("MaxPostPreDataLengthBytes", super::form::MAX_FIELDS),
+        .with("MaxPostPreDataLengthBytes", crate::dialect::form::MAX_FIELDS),
         BodyError::FileTooLarge { proposed, maximum } => {
             bad("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
                 .with("ProposedSize", proposed)
@@ -170,7 +170,8 @@ pub fn s3_face(error: &AuthError) -> Face {
     let bad = |code, message: &str| Face::new(StatusCode::BAD_REQUEST, code, message);
     let forbidden = |code, message: &str| Face::new(StatusCode::FORBIDDEN, code, message);
     match error {
-        AuthError::AccessKeyUnknown(key) => {
+        // As S3 does: a temporary key without its token is as good as unknown.
+        AuthError::AccessKeyUnknown(key) | AuthError::SessionTokenMissing(key) => {
             forbidden("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
                 .with("AWSAccessKeyId", key)
         }
@@ -239,6 +240,7 @@ pub fn s3_face(error: &AuthError) -> Face {
                 .with("ArgumentName", name)
         }
         AuthError::SessionToken => bad("InvalidToken", "The provided token is malformed or otherwise invalid."),
+        AuthError::SessionTokenExpired => bad("ExpiredToken", "The provided token has expired."),
         AuthError::SigV2Refused => bad(
             "InvalidRequest",
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",

@@ -82,12 +82,6 @@ impl Plan {
     }
 }
 
-pub(super) fn is_form(headers: &HeaderMap) -> bool {
-    let text = headers.get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
-    let form = b"multipart/form-data";
-    text.trim_ascii_start().get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form))
-}
-
 /// Digits only: no sign, no space, no list.
 fn number(value: &http::HeaderValue) -> Option<u64> {
     let text = value.to_str().ok()?;

@@ -7,7 +7,7 @@
 //! take it for whole.
 
 mod authenticate;
-mod body;
+mod decoding;
 mod face;
 mod form;
 mod framing;
@@ -16,7 +16,7 @@ mod tests;
 
 /// What `crate::fuzzing` makes promises of.
 pub(super) mod fuzzed {
-    pub(crate) use super::form::{Event, FormParser, MAX_FIELDS};
+    pub(crate) use crate::dialect::form::{Event, FormParser, MAX_FIELDS};
 }
 
 use std::sync::Arc;
@@ -26,12 +26,13 @@ use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body;
 
+use crate::dialect::body::Decoding;
 use crate::dialect::s3::BaseDomains;
 use crate::gateway::{BodyError, TrailerSlot};
 use crate::identity::{AuthError, Caller, Credentials, FormError, SigV2, Transport, Verifier};
 use crate::types::Clock;
 
-pub use body::{BodyFailure, BoxError, EdgeBody};
+pub use crate::dialect::body::{BodyFailure, BoxError, EdgeBody};
 pub use face::{Face, body_face, s3_face};
 pub use form::FormReply;
 
@@ -165,7 +166,7 @@ impl Edge {
     {
         let bucket = authenticate::bucket_in_host(&parts, &self.base_domains);
         if form::is_posted(&parts, bucket.is_some()) {
-            return self.admit_form(parts, body, transport, bucket).await;
+            return self.admit_form(parts, body, transport).await;
         }
         let identified = self.verifier.identify(&parts, bucket.as_deref())?;
         let plan = framing::Plan::of(&parts, identified.payload)?;
@@ -174,7 +175,7 @@ impl Edge {
         let trailing_checksum = plan.trailer.clone();
         let trailers = trailing_checksum.as_ref().map(|_| TrailerSlot::default());
         let drain = plan.is_framed() && plan.len == 0;
-        let decoding = body::Decoding::new(plan.len, identified.payload, identified.chunks, plan.trailer)?;
+        let decoding = decoding::of(plan.len, identified.payload, identified.chunks, plan.trailer)?;
         let mut body = EdgeBody::new(body, decoding, plan.len, self.idle_timeout, failure.clone(), trailers.clone());
         if drain {
             body.drain().await?;

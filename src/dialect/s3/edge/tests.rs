@@ -118,6 +118,19 @@ async fn a_hashed_body_passes_and_the_head_is_clean() {
 }
 
 #[tokio::test]
+async fn a_session_token_goes_no_further_than_the_edge() {
+    let token = "token-of-some-length";
+    let url = Signer { token: Some(token.to_owned()), ..Signer::default() }.url("GET", "/b/k", "", &[], "60");
+    for parts in [Signer::default().header("GET", "/b/k", &[("x-amz-security-token", token)], EMPTY), url] {
+        let edge = Edge::new(temporary(Some(token), None), StoppedClock::at(SECONDS), EdgeConfig::default());
+        let admitted = edge.admit(parts, script(b"", 5, End::Clean).0, transport()).await.unwrap();
+        assert!(!admitted.parts.headers.contains_key("x-amz-security-token"));
+        assert_eq!(admitted.parts.uri, "/b/k");
+        assert!(admitted.caller.user().is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_chunked_body_becomes_plain() {
     for (mode, trailer) in [(SIGNED, false), (SIGNED_TRAILER, true), (UNSIGNED_TRAILER, true)] {
         let mut extra = vec![("content-encoding", "aws-chunked,gzip"), ("x-amz-decoded-content-length", "11")];
@@ -304,13 +317,15 @@ fn each_refusal_has_s3s_face() {
     use crate::identity::{Flaw, Place};
     let malformed = |place, flaw| EdgeError::Auth(AuthError::Malformed { place, flaw });
     let region = || Flaw::Region { given: "x".to_owned(), expected: "us-east-1".to_owned() };
-    let faces: [(EdgeError, u16, &str); 19] = [
+    let faces: [(EdgeError, u16, &str); 21] = [
         (AuthError::AccessKeyUnknown(AccessKeyId::new("a")).into(), 403, "InvalidAccessKeyId"),
         (AuthError::SignatureMismatch(AccessKeyId::new("a")).into(), 403, "SignatureDoesNotMatch"),
         (AuthError::TimeTooSkewed { request: 0, now: 1 }.into(), 403, "RequestTimeTooSkewed"),
         (AuthError::HeadersNotSigned(vec![]).into(), 403, "AccessDenied"),
         (AuthError::Expired { valid_for: None, until: 0, now: 1 }.into(), 403, "AccessDenied"),
         (AuthError::SessionToken.into(), 400, "InvalidToken"),
+        (AuthError::SessionTokenExpired.into(), 400, "ExpiredToken"),
+        (AuthError::SessionTokenMissing(AccessKeyId::new("a")).into(), 403, "InvalidAccessKeyId"),
         (AuthError::SigV2Refused.into(), 400, "InvalidRequest"),
         (AuthError::UnsupportedScheme.into(), 400, "InvalidArgument"),
         (AuthError::StreamingNotAllowed.into(), 403, "AccessDenied"),

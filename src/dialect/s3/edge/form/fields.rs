@@ -11,7 +11,7 @@ use s3s::xml::{Deserialize as _, Deserializer};
 use crate::identity::{AuthError, FormError, FormFields, Transport};
 
 use super::super::EdgeError;
-use super::reply::{FormReply, Outcome};
+use super::FormReply;
 
 /// Everything but RFC 3986's unreserved characters and the slash.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -40,7 +40,8 @@ const AMZ_PREFIXES: [&str; 4] =
     ["x-amz-checksum-", "x-amz-meta-", "x-amz-object-lock-", "x-amz-server-side-encryption"];
 
 /// `x-amz-…` fields of the signature.
-const AMZ_SIGNATURE: [&str; 4] = ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
+const AMZ_SIGNATURE: [&str; 5] =
+    ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature"];
 
 /// What a form's `tagging` becomes.
 const TAGGING: HeaderName = HeaderName::from_static("x-amz-tagging");
@@ -85,12 +86,7 @@ pub(super) fn into_put(
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let host = host.or(parts.uri.authority().map(http::uri::Authority::as_str)).unwrap_or_default();
     let scheme = if transport.tls { "https" } else { "http" };
-    let reply = FormReply {
-        bucket: bucket.to_owned(),
-        key: key.to_owned(),
-        location: format!("{scheme}://{host}{path}"),
-        outcome: Outcome::of(fields),
-    };
+    let reply = FormReply::new(fields, bucket, key, format!("{scheme}://{host}{path}"));
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     // An encoded path is a target; were it not, there would be no host to speak of.
     uri.path_and_query = Some(PathAndQuery::try_from(path).map_err(|_| AuthError::HostInvalid)?);

@@ -3,6 +3,7 @@ use crate::dialect::s3::edge::EdgeConfig;
 use crate::identity::testing::*;
 use crate::identity::{Caller, SigV2};
 use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
 use http_body_util::Full;
 use proptest::prelude::*;
 
@@ -268,7 +269,7 @@ async fn the_policys_lengths_bind_the_file() {
         let body = form(&[], &vec![0; len]);
         parser.push(&body);
         assert!(matches!(parser.next(), Ok(Some(Event::File { .. }))));
-        let mut file = FormFile { parser, len: 0, allowed: low..=high, ended: false };
+        let mut file = FormFile::new(parser, low..=high);
         loop {
             match file.decode(&mut Bytes::new()) {
                 Ok(Some(_)) => {}

@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use s3s::dto::StreamingBlob;
 
 use crate::gateway::{Error, PlainOut};
 
@@ -21,7 +20,8 @@ pub(super) enum Cut {
     Length,
 }
 
-struct Measured {
+/// A body that is held to its announced length.
+pub(super) struct Measured {
     inner: PlainOut,
     remaining: u64,
     /// The last chunk, kept until the stream has ended well: hyper stops asking once the announced length is out, so an
@@ -31,8 +31,8 @@ struct Measured {
 }
 
 /// A body of exactly `len` bytes.
-pub(super) fn sized(inner: PlainOut, len: u64) -> StreamingBlob {
-    StreamingBlob::new(s3s::Body::http_body_unsync(Measured { inner, remaining: len, held: None, over: false }))
+pub(super) fn sized(inner: PlainOut, len: u64) -> Measured {
+    Measured { inner, remaining: len, held: None, over: false }
 }
 
 impl Measured {
@@ -106,8 +106,8 @@ mod tests {
     use crate::sse;
     use http_body_util::BodyExt as _;
 
-    fn body(chunks: Vec<Result<Bytes, Error>>, len: u64) -> s3s::Body {
-        s3s::Body::from(sized(Box::pin(futures::stream::iter(chunks)), len))
+    fn body(chunks: Vec<Result<Bytes, Error>>, len: u64) -> Measured {
+        sized(Box::pin(futures::stream::iter(chunks)), len)
     }
 
     #[tokio::test]

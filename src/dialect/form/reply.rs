@@ -2,29 +2,28 @@
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use quick_xml::escape::escape;
 
 use crate::identity::FormFields;
-
-use super::super::face::escape;
 
 /// The answer that a form asks for when its file is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormReply {
-    pub(super) bucket: String,
-    pub(super) key: String,
-    pub(super) location: String,
-    pub(super) outcome: Outcome,
+    pub(in crate::dialect) bucket: String,
+    key: String,
+    location: String,
+    outcome: Outcome,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+enum Outcome {
     Redirect(String),
     Status(StatusCode),
 }
 
 impl Outcome {
     /// S3 redirects when the form has a URL to redirect to, and takes any status that is not one of three as 204.
-    pub(super) fn of(fields: &FormFields) -> Self {
+    fn of(fields: &FormFields) -> Self {
         let target = fields.get("success_action_redirect").or(fields.get("redirect"));
         let url = target.filter(|text| {
             let absolute = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
@@ -40,6 +39,11 @@ impl Outcome {
 }
 
 impl FormReply {
+    /// The answer that these fields ask for; `location` is the object's URL.
+    pub(crate) fn new(fields: &FormFields, bucket: &str, key: &str, location: String) -> Self {
+        Self { bucket: bucket.to_owned(), key: key.to_owned(), location, outcome: Outcome::of(fields) }
+    }
+
     /// Turns a PutObject's answer into the form's. What failed is answered as it is.
     #[must_use]
     pub fn answer<T>(self, mut response: Response<T>, body: impl FnOnce(String) -> T) -> Response<T> {
@@ -92,9 +96,9 @@ impl FormReply {
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse><Location>{}</Location><Bucket>{}</Bucket>\
              <Key>{}</Key><ETag>{}</ETag></PostResponse>",
-            escape(&self.location),
-            escape(&self.bucket),
-            escape(&self.key),
+            escape(self.location.as_str()),
+            escape(self.bucket.as_str()),
+            escape(self.key.as_str()),
             escape(etag)
         )
     }

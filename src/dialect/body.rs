@@ -14,9 +14,8 @@ use subtle::ConstantTimeEq;
 use tokio::time::{Instant, Sleep};
 
 use crate::gateway::{BodyError, LengthIs, PlainBody, TrailerSlot};
-use crate::identity::{AuthError, ChunkDecoder, ChunkSigner, Chunking, Payload, Sha256};
+use crate::identity::{ChunkDecoder, Sha256};
 
-use super::EdgeError;
 use super::form::FormFile;
 
 /// Any error of a connection.
@@ -43,35 +42,25 @@ impl BodyFailure {
 /// How the bytes on the wire become plain bytes, and what they are held against.
 #[derive(Debug)]
 pub(super) enum Decoding {
+    /// `aws-chunked`.
     Chunked(Box<ChunkDecoder>),
+    /// The file of an HTML form.
     Form(Box<FormFile>),
+    /// As it is, with the SHA-256 that was signed.
     Hashed(Sha256, [u8; 32]),
+    /// As it is.
     Plain,
+    /// As it is, and of a length that only its end tells (HTTP's own chunks).
+    Unmeasured,
 }
 
 impl Decoding {
-    pub(super) fn new(
-        len: u64,
-        payload: Payload,
-        chunks: Option<ChunkSigner>,
-        trailer: Option<String>,
-    ) -> Result<Self, EdgeError> {
-        let chunking = match payload {
-            Payload::Hashed(hash) => return Ok(Self::Hashed(Sha256::new(), hash)),
-            Payload::Unsigned => return Ok(Self::Plain),
-            Payload::Chunked(chunking) => chunking,
-        };
-        let decoder = match (chunking, chunks, trailer) {
-            (Chunking::Signed, Some(signer), None) => ChunkDecoder::signed(signer, len),
-            (Chunking::SignedTrailer, Some(signer), Some(name)) => ChunkDecoder::signed_trailer(signer, &name, len),
-            (Chunking::UnsignedTrailer, _, Some(name)) => ChunkDecoder::unsigned_trailer(&name, len),
-            (Chunking::Signed | Chunking::SignedTrailer, None, _) => {
-                return Err(AuthError::StreamingNotAllowed.into());
-            }
-            (Chunking::SignedTrailer | Chunking::UnsignedTrailer, _, None) => return Err(EdgeError::TrailerMissing),
-            (Chunking::Signed, _, Some(name)) => return Err(EdgeError::TrailerUnsupported(name)),
-        };
-        Ok(Self::Chunked(Box::new(decoder)))
+    /// What a length beside such a body means.
+    fn length_is(&self) -> LengthIs {
+        match self {
+            Self::Form(_) | Self::Unmeasured => LengthIs::Ceiling,
+            Self::Chunked(_) | Self::Hashed(..) | Self::Plain => LengthIs::Declared,
+        }
     }
 }
 
@@ -182,7 +171,9 @@ where
                     Some(data) => data,
                     None => break,
                 },
-                Decoding::Form(_) | Decoding::Hashed(..) | Decoding::Plain => std::mem::take(&mut self.pending),
+                Decoding::Form(_) | Decoding::Hashed(..) | Decoding::Plain | Decoding::Unmeasured => {
+                    std::mem::take(&mut self.pending)
+                }
             };
             // A usize is at most 64 bits wide on every platform that Rust has.
             self.to_decode = self.to_decode.checked_sub(data.len() as u64).ok_or(BodyError::TooLong)?;
@@ -217,6 +208,7 @@ where
                     return Err(BodyError::HashMismatch);
                 }
             }
+            Decoding::Unmeasured => self.to_decode = 0,
             Decoding::Plain => {}
         }
         if self.to_decode > 0 {
@@ -236,10 +228,7 @@ where
     #[must_use]
     pub fn into_plain(self) -> PlainBody {
         let (len, trailers) = (self.to_deliver, self.trailers.clone());
-        let length_is = match self.decoding {
-            Decoding::Form(_) => LengthIs::Ceiling,
-            Decoding::Chunked(_) | Decoding::Hashed(..) | Decoding::Plain => LengthIs::Declared,
-        };
+        let length_is = self.decoding.length_is();
         let mut body = self;
         let stream = futures::stream::poll_fn(move |cx| {
             let frame = ready!(Pin::new(&mut body).poll_frame(cx));
@@ -286,9 +275,9 @@ where
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = SizeHint::new();
-        match self.decoding {
-            Decoding::Form(_) => hint.set_upper(self.to_deliver),
-            Decoding::Chunked(_) | Decoding::Hashed(..) | Decoding::Plain => hint.set_exact(self.to_deliver),
+        match self.decoding.length_is() {
+            LengthIs::Ceiling => hint.set_upper(self.to_deliver),
+            LengthIs::Declared => hint.set_exact(self.to_deliver),
         }
         hint
     }

@@ -1,0 +1,7 @@
+//! XML as OSS writes and reads it: no namespace, elements found by name in whatever order they come.
+
+mod read;
+mod write;
+
+pub(super) use read::{Element, parse};
+pub(super) use write::{Encoding, Writer, time};
