@@ -113,8 +113,10 @@ impl Gateway {
         let md5_etag = uploading.envelope.mode().shows_digests();
         let aead = uploading.envelope.body_aead();
         let sealer = PartSealer::new(data_key, part.number, aead, SegmentSize::DEFAULT)?.expecting(body.len);
-        let len = CipherOffset(sealed_part_len(body.len, aead, SegmentSize::DEFAULT)?);
-        let mut sink = Sink::Part(self.store.put_part(&uploading.at, part.number, Some(len)).await?);
+        let len = (body.length_is == LengthIs::Declared)
+            .then(|| sealed_part_len(body.len, aead, SegmentSize::DEFAULT).map(CipherOffset))
+            .transpose()?;
+        let mut sink = Sink::Part(self.store.put_part(&uploading.at, part.number, len).await?);
         let sealed = seal_into(body, sealer, Digester::new(part.digests, md5_etag), &mut sink).await?;
         let Sealed { part: sealed, digests, rest } = sealed;
         sink.take(rest.freeze()).await?;
