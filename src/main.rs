@@ -11,6 +11,9 @@ use sealgate::store::local::rebuild::rebuild;
 use sealgate::types::{ObjectAt, VersionId};
 use sealgate::{gateway, logging, serve, verify};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An object gateway that encrypts.
 #[derive(Debug, Parser)]
 #[command(version)]

@@ -1,5 +1,5 @@
 //! The bare hyper server: `GET /N` answers N bytes from a page-cached file read on the worker; `PUT` computes the MD5 of
-//! the body, as every S3 server must, and writes it to a file, which it does not sync.
+//! the body, as every S3 server must, and writes it to a file, which it does not sync; `POST` reads the body and drops it.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -58,6 +58,12 @@ async fn answer(
         let etag = hex::encode(md5.finalize());
         let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
         return Ok(Response::builder().header("etag", etag).body(empty).unwrap());
+    }
+    if request.method() == Method::POST {
+        while let Some(frame) = request.body_mut().frame().await {
+            frame.unwrap();
+        }
+        return Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync()));
     }
     let size: u64 = request.uri().path().trim_start_matches('/').parse().unwrap();
     let chunks = stream::unfold(0, move |at| {

@@ -1,5 +1,7 @@
 //! Durable small writes: the store and the gateway against what RocksDB itself does on the same disk. Rounds take turns.
+//! A bare HTTP server that keeps nothing shows what the requests alone cost on these cores.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,36 +13,87 @@ use sealgate::store::{Bucket, Commit, Metadata, ObjectStore as _};
 use sealgate::types::{BucketName, ObjectAt, SystemClock, Timestamp, UserId};
 
 use crate::load::Verb;
-use crate::server::Gateway;
+use crate::server::{Bare, Gateway};
 use crate::{Settings, median};
 
 const WRITERS: usize = 64;
 const SIZE: usize = 4 << 10;
 
 /// Prints the table.
-pub(crate) fn run(gateway: &Gateway, directory: &Path, settings: &Settings) {
+pub(crate) fn run(gateway: &Gateway, bare: &Bare, directory: &Path, settings: &Settings) {
     let rocks = Rocks::open(&directory.join("rocks"));
     let store = Store::open(&directory.join("store"));
-    let jobs = [gateway.job(Verb::Put, "s3", SIZE, WRITERS), gateway.job(Verb::Put, "kms", SIZE, WRITERS)];
-    let mut rounds = [const { Vec::new() }; 4];
+    let jobs = [
+        gateway.job(Verb::Put, "s3", SIZE, WRITERS),
+        gateway.job(Verb::Put, "kms", SIZE, WRITERS),
+        bare.sink(SIZE, WRITERS),
+    ];
+    let mut rounds = [const { Vec::new() }; 5];
     for _ in 0..settings.rounds {
         rounds[0].push(rocks.run(settings.round));
         rounds[1].push(store.run(settings.round));
         rounds[2].push(jobs[0].run(settings.round));
         rounds[3].push(jobs[1].run(settings.round));
+        rounds[4].push(jobs[2].run(settings.round));
     }
-    let [rocks, store, s3, kms] = rounds.map(median);
+    let [rocks, store, s3, kms, bare] = rounds.map(median);
     println!(
         "\nDurable PUTs of 4 KiB, {WRITERS} writers, per second, and ÷ RocksDB's own synced puts of as many bytes"
     );
-    println!("| RocksDB, synced | the store alone | gateway, SSE-S3 | gateway, SSE-KMS |");
-    println!("|---|---|---|---|");
+    println!("| RocksDB, synced | the store alone | gateway, SSE-S3 | gateway, SSE-KMS | bare hyper, nothing kept |");
+    println!("|---|---|---|---|---|");
     println!(
-        "| {rocks:.0} | {store:.0} (**{:.2}**) | {s3:.0} (**{:.2}**) | {kms:.0} (**{:.2}**) |",
+        "| {rocks:.0} | {store:.0} (**{:.2}**) | {s3:.0} (**{:.2}**) | {kms:.0} (**{:.2}**) | {bare:.0} ({:.2}) |",
         store / rocks,
         s3 / rocks,
-        kms / rocks
+        kms / rocks,
+        bare / rocks
     );
+}
+
+/// What bounds large PUTs: the disk, to which as many writers write as many files of as many bytes, and sync each once.
+pub(crate) fn large(gateway: &Gateway, directory: &Path, settings: &Settings) {
+    const LARGE: usize = 64 << 20;
+    const AT_ONCE: usize = 16;
+    let jobs = ["none", "kms"].map(|mode| gateway.job(Verb::Put, mode, LARGE, AT_ONCE));
+    let mut rounds = [const { Vec::new() }; 3];
+    for _ in 0..settings.rounds {
+        rounds[0].push(files(directory, LARGE, AT_ONCE, settings.round));
+        rounds[1].push(jobs[0].run(settings.round));
+        rounds[2].push(jobs[1].run(settings.round));
+    }
+    let [disk, none, kms] = rounds.map(|speeds| median(speeds) * 64.0);
+    println!("\nPUTs of 64 MiB, {AT_ONCE} writers, MiB/s, and ÷ what the disk takes of as many synced files");
+    println!("| the disk | gateway, unencrypted | gateway, SSE-KMS |");
+    println!("|---|---|---|");
+    println!("| {disk:.0} | {none:.0} (**{:.2}**) | {kms:.0} (**{:.2}**) |", none / disk, kms / disk);
+}
+
+/// Files per second.
+fn files(directory: &Path, size: usize, writers: usize, time: Duration) -> f64 {
+    let start = Instant::now();
+    let piece = vec![7; 1 << 20];
+    let done: u32 = std::thread::scope(|scope| {
+        let write = |number: usize| {
+            let (path, piece) = (directory.join(format!("file-{number}")), &piece);
+            scope.spawn(move || {
+                let mut done = 0;
+                while done == 0 || start.elapsed() < time {
+                    let mut file = std::fs::File::create(&path).unwrap();
+                    for _ in 0..size / piece.len() {
+                        file.write_all(piece).unwrap();
+                    }
+                    file.sync_data().unwrap();
+                    std::fs::remove_file(&path).unwrap();
+                    done += 1;
+                }
+                done
+            })
+        };
+        let writers: Vec<_> = (0..writers).map(write).collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+    });
+    f64::from(done) / start.elapsed().as_secs_f64()
 }
 
 /// RocksDB with synced writes, a thread per writer: its own group commit is what makes this fast.

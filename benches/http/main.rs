@@ -3,8 +3,8 @@
 //! busy neighbour slows all sides of a ratio; medians of rounds are compared. Absolute figures are printed beside the
 //! ratios for orientation only: they are this machine's, not the software's.
 //!
-//! `BENCH_ONLY=http|oss|durable|memory|scale` runs one section; `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change
-//! how much is done.
+//! `BENCH_ONLY=http|oss|durable|memory|scale` runs one section and `BENCH_CELL` those rows whose name contains it;
+//! `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change how much is done.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed benchmark")]
 
@@ -37,14 +37,16 @@ fn main() {
     if settings.wants("memory") {
         scale::memory(&gateway);
     }
+    let bare = Bare::start(directory.path());
     if settings.wants("http") {
-        http(&gateway, &Bare::start(directory.path()), &settings);
+        http(&gateway, &bare, &settings);
     }
     if settings.wants("oss") {
         oss::run(&gateway, &settings);
     }
     if settings.wants("durable") {
-        durable::run(&gateway, directory.path(), &settings);
+        durable::run(&gateway, &bare, directory.path(), &settings);
+        durable::large(&gateway, directory.path(), &settings);
     }
     if settings.wants("scale") {
         let (few, many) = (directory.path().join("few"), directory.path().join("many"));
@@ -64,13 +66,17 @@ fn http(gateway: &Gateway, bare: &Bare, settings: &Settings) {
     for verb in [Verb::Get, Verb::Put] {
         for (name, size) in SIZES {
             for concurrency in CONCURRENCY {
+                let row = format!("{verb:?} {name}, c={concurrency}");
+                if !settings.wants_cell(&row) {
+                    continue;
+                }
                 let jobs: Vec<Job> = ["none", "s3", "kms"]
                     .into_iter()
                     .map(|mode| gateway.job(verb, mode, size, concurrency))
                     .chain([bare.job(verb, size, concurrency)])
                     .collect();
                 let speeds = interleaved(&jobs, settings);
-                print_row(&format!("{verb:?} {name}, c={concurrency}"), size, &speeds);
+                print_row(&row, size, &speeds);
             }
         }
     }
@@ -81,6 +87,7 @@ pub(crate) struct Settings {
     pub(crate) round: Duration,
     objects: usize,
     only: Option<String>,
+    cell: Option<String>,
 }
 
 impl Settings {
@@ -92,7 +99,13 @@ impl Settings {
             round: Duration::from_millis(number("BENCH_MILLIS", 700)),
             objects: usize::try_from(number("BENCH_OBJECTS", 1_000_000)).unwrap(),
             only: std::env::var("BENCH_ONLY").ok(),
+            cell: std::env::var("BENCH_CELL").ok(),
         }
+    }
+
+    /// Whether this cell of a table is to be measured.
+    pub(crate) fn wants_cell(&self, name: &str) -> bool {
+        self.cell.as_ref().is_none_or(|cell| name.contains(cell))
     }
 
     fn wants(&self, section: &str) -> bool {
@@ -112,6 +125,23 @@ pub(crate) fn interleaved(jobs: &[Job], settings: &Settings) -> Vec<f64> {
         }
     }
     rounds.into_iter().map(median).collect()
+}
+
+/// How many times as fast the second job is as the first, as the median over rounds of the two in turn: what slows one
+/// round, as a disk does for a second, slows a pair and no more.
+pub(crate) fn ratio(jobs: &[Job; 2], rounds: usize, round: Duration) -> f64 {
+    for job in jobs {
+        job.run(Duration::from_millis(150));
+    }
+    let pairs = (0..rounds).map(|number| {
+        // Who comes first takes turns too.
+        let mut speeds = [0.0; 2];
+        for at in if number % 2 == 0 { [0, 1] } else { [1, 0] } {
+            speeds[at] = jobs[at].run(round);
+        }
+        speeds[1] / speeds[0]
+    });
+    median(pairs.collect())
 }
 
 pub(crate) fn median(mut speeds: Vec<f64>) -> f64 {

@@ -150,10 +150,19 @@ impl Bare {
     }
 
     pub(crate) fn job(&self, verb: Verb, size: usize, concurrency: usize) -> Job {
-        let (method, len) = match verb {
-            Verb::Get => ("GET", 0),
-            Verb::Put => ("PUT", size),
-        };
+        match verb {
+            Verb::Get => self.job_of("GET", verb, size, concurrency),
+            Verb::Put => self.job_of("PUT", verb, size, concurrency),
+        }
+    }
+
+    /// Bodies that are read and dropped.
+    pub(crate) fn sink(&self, size: usize, concurrency: usize) -> Job {
+        self.job_of("POST", Verb::Put, size, concurrency)
+    }
+
+    fn job_of(&self, method: &str, verb: Verb, size: usize, concurrency: usize) -> Job {
+        let len = if verb == Verb::Get { 0 } else { size };
         let head = |number| {
             let name = if verb == Verb::Get { size.to_string() } else { format!("put-{number}") };
             format!("{method} /{name} HTTP/1.1\r\nhost: bare\r\ncontent-length: {len}\r\n\r\n")

@@ -29,7 +29,7 @@ pub(super) fn common(parts: &Parts, tls: bool, peer: IpAddr) -> Context {
     }
     for (name, value) in query_pairs(parts.uri.query().unwrap_or_default()) {
         if let Some((_, key)) = PARAMETERS.iter().find(|(parameter, _)| *parameter == name) {
-            words.set(key, value);
+            words.set(key, value.into_owned());
         }
     }
     words

@@ -32,9 +32,10 @@ impl Tags {
     ///
     /// # Errors
     /// [`Error::InvalidTag`], [`Error::TooManyTags`].
-    pub fn new(pairs: impl IntoIterator<Item = (String, String)>, maximum: usize) -> Result<Self, Error> {
+    pub fn new<T: Into<String>>(pairs: impl IntoIterator<Item = (T, T)>, maximum: usize) -> Result<Self, Error> {
         let mut tags = BTreeMap::new();
         for (key, value) in pairs {
+            let (key, value) = (key.into(), value.into());
             check_text(&key, KEY_LEN, "key")?;
             check_text(&value, VALUE_LEN, "value")?;
             if key.is_empty() || key.to_ascii_lowercase().starts_with("aws:") {

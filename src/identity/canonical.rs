@@ -51,7 +51,7 @@ pub(super) fn query(raw: &str) -> String {
         encode_into(&mut out, bytes, false);
         out
     };
-    let signed = pairs(raw).filter(|pair| pair.name != b"X-Amz-Signature");
+    let signed = pairs(raw).filter(|pair| *pair.name != *b"X-Amz-Signature");
     let mut all: Vec<_> = signed.map(|pair| (encoded(&pair.name), encoded(&pair.value))).collect();
     all.sort();
     let mut out = String::with_capacity(raw.len());
@@ -182,7 +182,7 @@ pub fn sigv2_resource(bucket_in_host: Option<&str>, path: &str, query: &str) -> 
         out.extend_from_slice(bucket.as_bytes());
     }
     out.extend_from_slice(if path.is_empty() { b"/" } else { path.as_bytes() });
-    let signed = |pair: &Pair<'_>| SIGV2_PARAMETERS.iter().any(|name| name.as_bytes() == pair.name);
+    let signed = |pair: &Pair<'_>| SIGV2_PARAMETERS.iter().any(|name| *name.as_bytes() == *pair.name);
     let mut all: Vec<_> = pairs(query).filter(signed).collect();
     all.sort_by(|a, b| (&a.name, &a.value).cmp(&(&b.name, &b.value)));
     for (index, pair) in all.iter().enumerate() {

@@ -42,23 +42,37 @@ pub struct Pair<'a> {
     /// As it stands in the URL.
     pub raw: &'a str,
     /// The decoded name.
-    pub name: Vec<u8>,
+    pub name: Cow<'a, [u8]>,
     /// The decoded value; empty without `=`.
-    pub value: Vec<u8>,
+    pub value: Cow<'a, [u8]>,
 }
 
 /// The pairs of a query, in the order sent. `+` means a space, as every form decoder behind us reads it: were it taken
 /// for itself here, `a%2Bb` and `a+b` would share a signature and mean two things.
 pub fn pairs(query: &str) -> impl Iterator<Item = Pair<'_>> {
+    split(query).map(|(raw, name, value)| Pair { raw, name: form_decode(name), value: form_decode(value) })
+}
+
+/// Pairs as they stand in the URL: whole, name and value.
+fn split(query: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     query.split('&').filter(|raw| !raw.is_empty()).map(|raw| {
         let (name, value) = raw.split_once('=').unwrap_or((raw, ""));
-        Pair { raw, name: form_decode(name), value: form_decode(value) }
+        (raw, name, value)
     })
 }
 
-fn form_decode(text: &str) -> Vec<u8> {
+/// The values, not decoded yet, of the parameters with such a name.
+fn named<'a>(query: &'a str, is_meant: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = &'a str> {
+    split(query).filter(move |(_, name, _)| is_meant(&form_decode(name))).map(|(_, _, value)| value)
+}
+
+/// Most names and values say themselves, and a request's query is read more than once: those cost no copy.
+fn form_decode(text: &str) -> Cow<'_, [u8]> {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(text.as_bytes());
+    }
     let spaced: Vec<u8> = text.bytes().map(|b| if b == b'+' { b' ' } else { b }).collect();
-    percent_decode(&spaced).into_owned()
+    Cow::Owned(percent_decode(&spaced).into_owned())
 }
 
 /// What is wrong with a parameter that says one thing.
@@ -75,11 +89,11 @@ pub enum ParameterFlaw {
 /// The value of a parameter that may stand in the query once.
 pub(super) fn once(query: &str, name: &str) -> Result<Option<String>, ParameterFlaw> {
     let mut found = None;
-    for pair in pairs(query).filter(|pair| pair.name == name.as_bytes()) {
+    for value in named(query, |there| there == name.as_bytes()) {
         if found.is_some() {
             return Err(ParameterFlaw::Twice);
         }
-        found = Some(String::from_utf8(pair.value).map_err(|_| ParameterFlaw::NotText)?);
+        found = Some(String::from_utf8(form_decode(value).into_owned()).map_err(|_| ParameterFlaw::NotText)?);
     }
     Ok(found)
 }
@@ -87,8 +101,8 @@ pub(super) fn once(query: &str, name: &str) -> Result<Option<String>, ParameterF
 /// The session token in a query, as S3 has it.
 pub(super) fn session_token(query: &str) -> Result<Option<Zeroizing<String>>, AuthError> {
     let mut found = None;
-    for pair in pairs(query).filter(|pair| pair.name.eq_ignore_ascii_case(SESSION_TOKEN.as_bytes())) {
-        let token = String::from_utf8(pair.value).map_err(|_| AuthError::SessionToken)?;
+    for value in named(query, |there| there.eq_ignore_ascii_case(SESSION_TOKEN.as_bytes())) {
+        let token = String::from_utf8(form_decode(value).into_owned()).map_err(|_| AuthError::SessionToken)?;
         if found.replace(Zeroizing::new(token)).is_some() {
             return Err(AuthError::SessionToken);
         }
@@ -109,7 +123,7 @@ pub(super) fn single(query: &str, name: &'static str) -> Result<Option<String>, 
 
 /// Whether a parameter stands in the query.
 pub(super) fn has(query: &str, name: &str) -> bool {
-    pairs(query).any(|pair| pair.name == name.as_bytes())
+    named(query, |there| there == name.as_bytes()).next().is_some()
 }
 
 #[cfg(test)]
@@ -118,7 +132,8 @@ mod tests {
 
     #[test]
     fn names_and_values_are_decoded_as_forms_are() {
-        let found: Vec<_> = pairs("a=1&&b&c=x%20y+z%2B=&%58=").map(|pair| (pair.name, pair.value)).collect();
+        let found: Vec<_> =
+            pairs("a=1&&b&c=x%20y+z%2B=&%58=").map(|pair| (pair.name.into_owned(), pair.value.into_owned())).collect();
         let expected = [("a", "1"), ("b", ""), ("c", "x y z+="), ("X", "")];
         assert_eq!(found, expected.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
     }

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from botocore.exceptions import ClientError
+from test_leaks import read
 
 NONE = 'default_encryption = "none"\n'
 SIZES = [0, 1, 5000, 70_000, 3 << 20]
@@ -11,7 +12,7 @@ SIZES = [0, 1, 5000, 70_000, 3 << 20]
 
 def on_disk(gateway, needle):
     files = [path for path in gateway.data.rglob("*") if path.is_file()]
-    return any(needle in path.read_bytes() for path in files)
+    return any(needle in read(path) for path in files)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ It signs with SigV4, leaves payloads unsigned, and keeps one connection; hundred
 
 import base64
 import datetime
+import email.utils
 import hashlib
 import hmac
 import http.client
@@ -114,10 +115,14 @@ class Client:
         query = "&".join(f"{quote(k, safe='-_.~')}={quote(str(v), safe='-_.~')}" for k, v in sorted(dict(query).items()))
         payload = "UNSIGNED-PAYLOAD" if service == "s3" else hashlib.sha256(body).hexdigest()
         signed = self.sign(method, path, query, dict(headers or {}), service, payload)
+        return self.exchange(method, f"{path}?{query}" if query else path, body, signed)
+
+    def exchange(self, method, target, body, signed):
+        """Sends a signed request and waits for its whole answer; raises [`Lost`] when there is none."""
         try:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
-            self.connection.request(method, f"{path}?{query}" if query else path, body or None, signed)
+            self.connection.request(method, target, body or None, signed)
             response = self.connection.getresponse()
             body = response.read()
             found = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
@@ -126,7 +131,7 @@ class Client:
             return found
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise Lost(f"{method} {path}?{query}: {error!r}") from error
+            raise Lost(f"{method} {target}: {error!r}") from error
 
     # Objects.
 
@@ -159,6 +164,16 @@ class Client:
             if page.text("IsTruncated") != "true":
                 return rows
             after = max(rows)
+
+    def append(self, bucket, key, position, body, headers=None):
+        """AppendObject, in OSS's words and signed with its version 1, as S3 has no such operation."""
+        headers = {"date": email.utils.formatdate(usegmt=True), **(headers or {})}
+        lines = "".join(f"{name}:{value}\n" for name, value in sorted(headers.items()) if name.startswith("x-oss-"))
+        kind = headers.get("content-type", "")
+        text = f"POST\n\n{kind}\n{headers['date']}\n{lines}/{bucket}/{key}?append&position={position}"
+        mark = base64.b64encode(hmac.digest(self.secret_key.encode(), text.encode(), "sha1")).decode()
+        headers["authorization"] = f"OSS {self.access_key}:{mark}"
+        return self.exchange("POST", f"/{quote(bucket)}/{quote(key)}?append&position={position}", body, headers)
 
     # Uploads.
 

@@ -30,6 +30,8 @@ def test_a_killed_gateway_keeps_what_it_acknowledged_and_mixes_nothing(server, c
         server.start()
         crew.verify()
         crew.verify_files()
+    crew.drop_grown()
+    crew.verify_files()
     assert acknowledged > 10 * ROUNDS, "the rounds were too short to mean anything"
     assert len(crew.salts) > ROUNDS, "no files were seen"
     assert server.stop() == 0

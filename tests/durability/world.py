@@ -31,6 +31,10 @@ class Body:
     parts: tuple
     files: int
 
+    @property
+    def fewest_files(self):
+        return self.files
+
     def bytes(self):
         return b"".join(content((*self.seed, number), size) for number, size in self.parts)
 
@@ -99,9 +103,10 @@ class State:
         return State(dict(self.things), uploads, dict(self.buckets), dict(self.cmks), dict(self.spares), dict(self.aliases))
 
     def files(self):
-        """How many body files this must be."""
-        bodies = {thing.body for thing in self.things.values()}
-        return sum(body.files for body in bodies) + sum(len(up.parts) for up in self.uploads.values())
+        """How many body files this must be: at least, and at most. They differ only where something was appended to, as an
+        append may take what is there into its own piece, and copies may share pieces."""
+        bodies, parts = {thing.body for thing in self.things.values()}, sum(len(up.parts) for up in self.uploads.values())
+        return parts + sum(body.fewest_files for body in bodies), parts + sum(body.files for body in bodies)
 
 
 @dataclass
@@ -152,7 +157,7 @@ class Owner:
 
     def step(self):
         """The next request."""
-        makers = [self.put] * 6 + [self.copy] * 3 + [self.delete] * 2 + [self.create_upload] * 2
+        makers = [self.put] * 6 + [self.copy] * 3 + [self.delete] * 2 + [self.create_upload] * 2 + [self.append] * 3
         makers += [self.cmk, self.spare, self.own_bucket]
         if self.state.uploads:
             makers += [self.part] * 3 + [self.complete] * 2 + [self.abort]
@@ -174,12 +179,34 @@ class Owner:
         headers |= {"content-type": "text/x-test", "x-amz-meta-n": meta[0][1]}
         return Step(f"put {key} {size} {mode}", lambda c: c.put(SHARED, key, data, headers), self.becomes(key, thing))
 
+    def append(self):
+        """AppendObject at a key where nothing is, or something that was made by an append."""
+        there = [key for key, thing in sorted(self.state.things.items()) if type(thing.body) is Grown]
+        free = [key for key in (f"{self.name}/{n}" for n in range(6)) if key not in self.state.things]
+        if not there + free:
+            return None
+        # Two that grow, where there is room.
+        key = self.dice.choice(free if free and len(there) < 2 and self.dice.random() < 0.5 else there or free)
+        size, seed = self.dice.choice(SMALL[1:] + LARGE), self.fresh()
+        data, old = content((*seed, 0), size), self.state.things.get(key)
+        if old:
+            new = Thing(**{**vars(old), "body": Grown((*old.body.pieces, (seed, 0, size))), "etag": None})
+            headers = {}
+        else:
+            meta = self.meta()
+            new = Thing(Grown(((seed, 0, size),)), "s3", "", meta, "text/x-append")
+            headers = {"content-type": "text/x-append", "x-oss-meta-n": meta[0][1]}
+        at = sum(length for *_, length in old.body.pieces) if old else 0
+        return Step(f"append {key} at {at} {size} {new.mode}", lambda c: c.append(SHARED, key, at, data, headers),
+                    self.becomes(key, new))
+
     def becomes(self, key, thing):
         def after(state, answer):
             state.things[key] = thing
             if answer:
                 etag = answer.headers.get("etag") or answer.text("ETag")
-                state.things[key] = Thing(**{**vars(thing), "etag": etag.strip('"')})
+                # OSS writes in capitals what S3 does not.
+                state.things[key] = Thing(**{**vars(thing), "etag": etag.strip('"').lower()})
         return after
 
     def copy(self):
@@ -193,7 +220,9 @@ class Owner:
         if old.mode == "kms" and mode == "s3":
             return None
         etag = old.etag if mode == old.mode == "s3" else None
-        new = Thing(old.body, mode, name, meta, "text/x-copy", etag)
+        # The copy is as the source was, but nothing is said here of whether it can be appended to.
+        body = Shared(old.body.pieces) if isinstance(old.body, Grown) else old.body
+        new = Thing(body, mode, name, meta, "text/x-copy", etag)
         headers |= {"x-amz-metadata-directive": "REPLACE", "content-type": "text/x-copy", "x-amz-meta-n": meta[0][1]}
         return Step(f"copy {source} to {target} {mode}", lambda c: c.copy(SHARED, source, target, headers),
                     self.becomes(target, new))
@@ -321,8 +350,39 @@ class Joined:
     def files(self):
         return len(self.pieces) + 1
 
+    @property
+    def fewest_files(self):
+        return self.files
+
     def bytes(self):
         return b"".join(content((*seed, number), size) for seed, number, size in self.pieces)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The body of an object that was appended to: what each append brought."""
+
+    pieces: tuple
+
+    @property
+    def parts(self):
+        return tuple((number, size) for _, number, size in self.pieces)
+
+    @property
+    def files(self):
+        return len(self.pieces)
+
+    @property
+    def fewest_files(self):
+        return 0
+
+    def bytes(self):
+        return b"".join(content((*seed, number), size) for seed, number, size in self.pieces)
+
+
+@dataclass(frozen=True)
+class Shared(Grown):
+    """The body of a copy of such an object."""
 
 
 def after_of(owner, step, answer):

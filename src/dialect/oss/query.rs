@@ -13,7 +13,8 @@ pub(super) struct Query(Vec<(String, String)>);
 impl Query {
     /// Reads the query of a URL.
     pub(super) fn of(uri: &http::Uri) -> Self {
-        Self(query_pairs(uri.query().unwrap_or_default()).collect())
+        let owned = query_pairs(uri.query().unwrap_or_default());
+        Self(owned.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
     /// Whether the parameter is there, with or without a value.

@@ -198,13 +198,11 @@ impl Operation {
         query: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Self, Face> {
-        let mut named: Vec<String> = query_pairs(query.unwrap_or_default())
-            .map(|(name, _)| name)
-            .filter(|name| SUBRESOURCES.contains(&name.as_str()))
+        let mut named: Vec<&str> = query_pairs(query.unwrap_or_default())
+            .filter_map(|(name, _)| SUBRESOURCES.iter().find(|known| **known == name).copied())
             .collect();
         named.sort_unstable();
         named.dedup();
-        let named: Vec<&str> = named.iter().map(String::as_str).collect();
         let copy = headers.contains_key("x-amz-copy-source");
         let found = match target {
             Target::Root => Self::on_service(method, &named),

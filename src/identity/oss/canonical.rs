@@ -76,7 +76,7 @@ pub(super) fn v1_resource(resource: &OssResource, query: &str, to: For) -> Text 
 
 /// All parameters but the one of the name `except`, encoded and in order; an empty value has no `=`.
 pub(super) fn query(raw: &str, except: &[u8], to: For) -> Zeroizing<String> {
-    let signed = pairs(raw).filter(|pair| pair.name != except);
+    let signed = pairs(raw).filter(|pair| *pair.name != *except);
     let encode =
         |name: &[u8], value: &[u8]| (encoded(name, false), Zeroizing::new(encoded(shown(name, value, to), false)));
     let mut all: Vec<_> = signed.map(|pair| encode(&pair.name, &pair.value)).collect();

@@ -95,7 +95,7 @@ pub(crate) fn oss_url(input: &[u8]) {
         let signed = |value: &[u8]| SIGNATURES.iter().any(|mark| mark.as_bytes() == value);
         assert!(pairs(sent).any(|pair| signed(&pair.value)), "a caller without a signature");
         assert!(
-            !pairs(sent).any(|pair| pair.name == b"acl" || pair.name == b"uploads"),
+            !pairs(sent).any(|pair| *pair.name == *b"acl" || *pair.name == *b"uploads"),
             "an operation that is not signed"
         );
     }

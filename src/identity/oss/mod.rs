@@ -190,7 +190,7 @@ pub fn is_oss(parts: &Parts) -> bool {
         return [head::V1, head::V2, head::V4].iter().any(|ours| ours.as_bytes() == scheme);
     }
     let by_query =
-        |query: &str| pairs(query).any(|pair| pair.name == b"OSSAccessKeyId" || pair.name.starts_with(b"x-oss-"));
+        |query: &str| pairs(query).any(|pair| *pair.name == *b"OSSAccessKeyId" || pair.name.starts_with(b"x-oss-"));
     parts.uri.query().is_some_and(by_query) || parts.headers.keys().any(|name| name.as_str().starts_with("x-oss-"))
 }
 
