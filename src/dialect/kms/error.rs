@@ -48,8 +48,12 @@ impl From<AdminError> for Fault {
         match error {
             AdminError::IncorrectKey => Self::new("IncorrectKeyException", message),
             AdminError::Kms(error) => error.into(),
+            AdminError::InvalidTag(_) => Self::new("TagException", message),
             AdminError::LimitExceeded(_) => Self::new("LimitExceededException", message),
+            AdminError::NotPendingDeletion(_) => Self::new("KMSInvalidStateException", message),
+            AdminError::Overtaken => Self::ours(503, "DependencyTimeoutException"),
             AdminError::ReservedAlias(_) => Self::new("NotAuthorizedException", message),
+            AdminError::ServiceManaged(_) => Self::new("AccessDeniedException", message),
         }
     }
 }

@@ -7,7 +7,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rocksdb::{DB, DBRecoveryMode, ErrorKind, IteratorMode, LogLevel, Options, WriteBatch, WriteOptions};
+use rocksdb::{
+    BottommostLevelCompaction, CompactOptions, DB, DBRecoveryMode, ErrorKind, IteratorMode, LogLevel, Options,
+    WriteBatch, WriteOptions,
+};
 
 use crate::kms::Error;
 
@@ -50,14 +53,23 @@ pub trait Shelf: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error>;
-    /// Writes all of these or none; durable when it returns. `Ok(false)`: others have changed what is there since it was
-    /// read, and nothing was written.
+    /// Writes all of these or none; durable when it returns. An empty value takes the record of its name away, and an
+    /// empty record that is read is none. `Ok(false)`: others have changed what is there since it was read, and nothing
+    /// was written.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error>;
     /// Whether nothing can be written before the next start.
     fn is_read_only(&self) -> bool;
+    /// Takes what was replaced or removed off the medium, as far as that can be done from here: a deleted key's sealed
+    /// material is not to lie in a file that only nobody reads any more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the records are as they were written, whatever is left of older ones.
+    fn scrub(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 pub(super) struct Disk {
@@ -107,7 +119,6 @@ impl Disk {
         let db = DB::open(&options, &path).map_err(|e| opening(&e))?;
         Ok(Self { db, failed: AtomicBool::new(false) })
     }
-
 }
 
 impl Shelf for Disk {
@@ -123,7 +134,11 @@ impl Shelf for Disk {
         }
         let mut batch = WriteBatch::default();
         for (name, value) in records {
-            batch.put(name, value);
+            if value.is_empty() {
+                batch.delete(name);
+            } else {
+                batch.put(name, value);
+            }
         }
         let mut options = WriteOptions::default();
         options.set_sync(true);
@@ -137,6 +152,17 @@ impl Shelf for Disk {
 
     fn is_read_only(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// The log is begun anew and every table is written again without what is no record any more; the files before them
+    /// are unlinked. What the disk keeps of unlinked files is not in our hands.
+    fn scrub(&self) -> Result<(), Error> {
+        self.db.flush().map_err(|e| Error::Unavailable(format!("the keystore's log cannot be flushed: {e}")))?;
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        options.set_exclusive_manual_compaction(true);
+        self.db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
     }
 }
 
@@ -168,6 +194,31 @@ mod tests {
         let mut expected = records;
         expected.sort();
         assert_eq!(there, expected);
+    }
+
+    #[test]
+    fn what_was_taken_away_is_in_no_file_after_scrubbing() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path(), true).unwrap();
+        let (gone, kept) = (Name::Cmk(KeyId::from_bytes([7; 16])), Name::Cmk(KeyId::from_bytes([8; 16])));
+        // Incompressible, so that it stands in the files as it is.
+        let secret: [u8; 64] = crate::types::random().unwrap();
+        let write = |name: Name, value: &[u8]| assert!(disk.write(vec![(name.bytes(), value.to_vec())]).unwrap());
+        write(gone, &secret);
+        write(kept, &secret[..32]);
+        disk.scrub().unwrap();
+        assert!(lies_in(dir.path(), &secret[32..]), "it does not look into the right files");
+        write(gone, b"");
+        disk.scrub().unwrap();
+        assert!(!lies_in(dir.path(), &secret[32..]));
+        assert_eq!(disk.read_all().unwrap(), vec![(kept.bytes(), secret[..32].to_vec())]);
+    }
+
+    fn lies_in(dir: &Path, bytes: &[u8]) -> bool {
+        std::fs::read_dir(directory(dir)).unwrap().any(|file| {
+            let content = std::fs::read(file.unwrap().path()).unwrap();
+            content.windows(bytes.len()).any(|window| window == bytes)
+        })
     }
 
     #[test]

@@ -15,8 +15,9 @@ use crate::types::{Clock, random};
 use super::admin::AdminError;
 use super::audit;
 use super::disk::{self, Disk, Name, Shelf};
-use super::names::{AliasName, Asked, Place};
+use super::names::{AliasName, Asked, KeyId, Place};
 use super::record::{AliasRecord, CmkRecord, KeyState, decode};
+use super::rights::{Asker, Right, Via};
 use super::root_key::RootKey;
 use super::seal::{Slot, no_random};
 use super::state::{Cmk, Material, State};
@@ -82,16 +83,6 @@ impl fmt::Debug for EmbeddedKms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedKms").field("place", &self.inner.place).finish_non_exhaustive()
     }
-}
-
-/// On which way a CMK is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Via {
-    /// By a key administrator's own call. The service-managed CMK is closed to it, as AWS's key policy for
-    /// `alias/aws/s3` closes it (`kms:ViaService`): its plaintexts are other tenants' data keys.
-    Api,
-    /// By the gateway, which has judged the caller's right to the object and binds the object in the context.
-    Gateway,
 }
 
 impl EmbeddedKms {
@@ -169,7 +160,7 @@ impl EmbeddedKms {
         }
         let mut plaintext = Zeroizing::new(vec![0; len]);
         aws_lc_rs::rand::fill(&mut plaintext).map_err(|_| no_random(crate::types::RandomError))?;
-        let call = Call { operation: "GenerateDataKey", via: Via::Api, principal, context };
+        let call = Call { right: Right::GenerateDataKey, via: Via::Api, principal, context };
         let (key, ciphertext) = self.seal(&call, Some(key), &plaintext).await?;
         Ok(Generated { key, plaintext, ciphertext })
     }
@@ -188,7 +179,7 @@ impl EmbeddedKms {
         if !(1..=MAX_PLAINTEXT).contains(&plaintext.len()) {
             return Err(Error::Invalid(format!("the plaintext must have between 1 and {MAX_PLAINTEXT} bytes")));
         }
-        let call = Call { operation: "Encrypt", via: Via::Api, principal, context };
+        let call = Call { right: Right::Encrypt, via: Via::Api, principal, context };
         self.seal(&call, Some(key), plaintext).await
     }
 
@@ -204,25 +195,26 @@ impl EmbeddedKms {
         ciphertext: &[u8],
         context: &EncryptionContext,
     ) -> Result<(KeyArn, Zeroizing<Vec<u8>>), AdminError> {
-        let call = Call { operation: "Decrypt", via: Via::Api, principal, context };
+        let call = Call { right: Right::Decrypt, via: Via::Api, principal, context };
         let blob = Blob::parse(ciphertext);
         if let (Some(expected), Ok(blob)) = (expected, &blob) {
             let other = self.inner.find(&expected.0).and_then(|cmk| {
-                call.admit(&cmk)?;
+                call.admit(&self.inner, &cmk)?;
                 Ok(cmk.record.id != blob.key)
             });
             if !matches!(other, Ok(false)) {
-                audit::used(call.operation, principal, &expected.0, context, Err(&Error::InvalidCiphertext));
+                call.leave(&expected.0, Err(&Error::InvalidCiphertext));
             }
             if other? {
                 return Err(AdminError::IncorrectKey);
             }
         }
         // A key that is unknown here makes the same answer as an altered ciphertext: it says nothing about keys.
-        let cmk = blob.as_ref().ok().and_then(|blob| self.inner.state().key(blob.key).cloned());
+        let cmk = blob.as_ref().ok().and_then(|blob| self.inner.key(blob.key));
         let arn = cmk.as_ref().map_or_else(|| KeyArn("unknown".to_owned()), |cmk| cmk.record.arn.clone());
-        let opened = blob.and_then(|blob| call.open(cmk.as_deref().ok_or(Error::InvalidCiphertext)?, &blob));
-        audit::used(call.operation, principal, &arn.0, context, opened.as_ref().map(|_| ()));
+        let opened =
+            blob.and_then(|blob| call.open(&self.inner, cmk.as_deref().ok_or(Error::InvalidCiphertext)?, &blob));
+        call.leave(&arn.0, opened.as_ref().map(|_| ()));
         Ok((arn, opened?))
     }
 
@@ -231,14 +223,14 @@ impl EmbeddedKms {
         let found = self.resolve(key).await;
         let sealed = match &found {
             Err(_) => None,
-            Ok(cmk) => Some(call.admit(cmk).and_then(|()| wrap::wrap(cmk, plain, call.context))),
+            Ok(cmk) => Some(call.admit(&self.inner, cmk).and_then(|()| wrap::wrap(cmk, plain, call.context))),
         };
         let name = found.as_ref().map_or(audit::asked(key), |cmk| cmk.record.arn.0.as_str());
         let outcome = match (&found, &sealed) {
             (Err(error), _) | (_, Some(Err(error))) => Err(error),
             _ => Ok(()),
         };
-        audit::used(call.operation, call.principal, name, call.context, outcome);
+        call.leave(name, outcome);
         let cmk = found?;
         let blob = sealed.unwrap_or(Err(Error::InvalidCiphertext))?;
         Ok((cmk.record.arn.clone(), blob))
@@ -268,7 +260,7 @@ impl KeyService for EmbeddedKms {
         context: &EncryptionContext,
     ) -> Result<GeneratedKey, Error> {
         let plaintext = DataKey::new(random().map_err(no_random)?);
-        let call = Call { operation: "GenerateDataKey", via: Via::Gateway, principal, context };
+        let call = Call { right: Right::GenerateDataKey, via: Via::Gateway, principal, context };
         let (key, blob) = self.seal(&call, key, plaintext.expose()).await?;
         Ok(GeneratedKey { key, plaintext, wrapped: WrappedKey(blob) })
     }
@@ -280,7 +272,7 @@ impl KeyService for EmbeddedKms {
         data_key: &DataKey,
         context: &EncryptionContext,
     ) -> Result<(KeyArn, WrappedKey), Error> {
-        let call = Call { operation: "Encrypt", via: Via::Gateway, principal, context };
+        let call = Call { right: Right::Encrypt, via: Via::Gateway, principal, context };
         let (key, blob) = self.seal(&call, key, data_key.expose()).await?;
         Ok((key, WrappedKey(blob)))
     }
@@ -292,21 +284,21 @@ impl KeyService for EmbeddedKms {
         wrapped: &WrappedKey,
         context: &EncryptionContext,
     ) -> Result<DataKey, Error> {
-        let call = Call { operation: "Decrypt", via: Via::Gateway, principal, context };
-        let opened = self.inner.find(&key.0).and_then(|cmk| call.open(&cmk, &Blob::parse(&wrapped.0)?));
+        let call = Call { right: Right::Decrypt, via: Via::Gateway, principal, context };
+        let opened = self.inner.find(&key.0).and_then(|cmk| call.open(&self.inner, &cmk, &Blob::parse(&wrapped.0)?));
         // A blob of another length is one of the API's, not a data key.
         let data_key = opened.and_then(|plain| {
             let bytes = <&[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Error::InvalidCiphertext)?;
             Ok(DataKey::new(*bytes))
         });
-        audit::used(call.operation, principal, &key.0, context, data_key.as_ref().map(|_| ()));
+        call.leave(&key.0, data_key.as_ref().map(|_| ()));
         data_key
     }
 }
 
 /// One use of a CMK.
 struct Call<'a> {
-    operation: &'static str,
+    right: Right,
     via: Via,
     principal: &'a Principal,
     context: &'a EncryptionContext,
@@ -314,16 +306,11 @@ struct Call<'a> {
 
 impl Call<'_> {
     /// Whether the principal may use the CMK, and then whether the CMK can be used: a stranger does not learn its state.
-    fn admit(&self, cmk: &Cmk) -> Result<(), Error> {
-        let mine = match &cmk.record.owner {
-            Some(owner) => *owner == self.principal.user,
-            None => self.via == Via::Gateway,
-        };
+    fn admit(&self, inner: &Inner, cmk: &Cmk) -> Result<(), Error> {
+        let asker = Asker { principal: self.principal, via: self.via, context: Some(self.context) };
+        inner.authorize(&asker, self.right, cmk)?;
         let arn = || cmk.record.arn.0.clone();
-        if !mine && !self.principal.root {
-            return Err(Error::Denied(arn()));
-        }
-        match cmk.record.state {
+        match inner.state_of(cmk)? {
             KeyState::Disabled => Err(Error::Disabled(arn())),
             KeyState::Enabled => Ok(()),
             KeyState::PendingDeletion => Err(Error::PendingDeletion(arn())),
@@ -331,9 +318,14 @@ impl Call<'_> {
         }
     }
 
-    fn open(&self, cmk: &Cmk, blob: &Blob<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.admit(cmk)?;
+    fn open(&self, inner: &Inner, cmk: &Cmk, blob: &Blob<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.admit(inner, cmk)?;
         wrap::unwrap(cmk, blob, self.context)
+    }
+
+    /// Leaves the event of it.
+    fn leave(&self, key: &str, outcome: Result<(), &Error>) {
+        audit::used(self.right.name(), self.principal, key, self.context, outcome);
     }
 }
 
@@ -356,13 +348,21 @@ impl Inner {
     }
 
     pub(super) fn look_up(&self, asked: &Asked) -> Result<Arc<Cmk>, Error> {
-        let state = self.state();
         let found = match asked {
-            Asked::Alias(name) => state.alias(name).and_then(|alias| state.key(alias.target)),
-            Asked::Key(id) => state.key(*id),
-            Asked::KeyArn(id, arn) => state.key(*id).filter(|cmk| cmk.record.arn == *arn),
+            Asked::Alias(name) => {
+                let target = self.state().alias(name).map(|alias| alias.target);
+                target.and_then(|id| self.key(id))
+            }
+            Asked::Key(id) => self.key(*id),
+            Asked::KeyArn(id, arn) => self.key(*id).filter(|cmk| cmk.record.arn == *arn),
         };
-        found.cloned().ok_or_else(|| asked.not_found(&self.place))
+        found.ok_or_else(|| asked.not_found(&self.place))
+    }
+
+    /// The CMK of this id, unless the time of its deletion has come.
+    fn key(&self, id: KeyId) -> Option<Arc<Cmk>> {
+        let found = self.state().key(id).cloned();
+        found.filter(|cmk| cmk.state_at(self.clock.now()).is_some())
     }
 }
 
@@ -379,7 +379,7 @@ type Records = [(Vec<u8>, Vec<u8>)];
 
 fn record(records: &Records, name: Name) -> Option<&[u8]> {
     let name = name.bytes();
-    records.iter().find(|(there, _)| *there == name).map(|(_, value)| value.as_slice())
+    records.iter().find(|(there, value)| *there == name && !value.is_empty()).map(|(_, value)| value.as_slice())
 }
 
 /// Begins a keystore: the check record and the service key, both or neither. The caller reads what came of it.
@@ -416,7 +416,7 @@ fn key_of(plain: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
 fn load(root: &RootKey, records: &Records) -> Result<State, Error> {
     let mut state = State::default();
     let mut aliases = Vec::new();
-    for (name, sealed) in records {
+    for (name, sealed) in records.iter().filter(|(_, sealed)| !sealed.is_empty()) {
         let name = Name::parse(name).ok_or_else(|| Error::Corrupt("a record of an unknown kind".to_owned()))?;
         match name {
             Name::Check | Name::ServiceKey => {}

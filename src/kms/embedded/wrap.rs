@@ -134,6 +134,9 @@ mod tests {
             deletion: None,
             tags: vec![],
             versions: vec![],
+            rotation: None,
+            import: None,
+            policy: None,
         };
         let material = |byte: u8| Arc::new(Material(Zeroizing::new([byte; 32])));
         Cmk { record, material: versions.iter().map(|(n, byte)| (*n, material(*byte))).collect() }
