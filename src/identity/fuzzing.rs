@@ -12,8 +12,8 @@ use crate::types::{AccessKeyId, Clock, Timestamp, UserId};
 
 use super::mac::Signature;
 use super::{
-    Caller, ChunkDecoder, ChunkSigner, Context, Credential, Credentials, FormFields, Policy, Question, Secret, SigV2,
-    Verifier,
+    Caller, ChunkDecoder, ChunkSigner, Context, Credential, Credentials, FormFields, Policy, Question,
+    Secret, SigV2, Verifier,
 };
 
 pub(crate) use super::oss::fuzzing::{oss_authorization, oss_form, oss_url};
@@ -143,8 +143,13 @@ fn unframed(mut body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A bucket policy: what is taken means the same each time, stays within its size and answers alike.
+/// A bucket policy, or a key's: what is taken means the same each time, stays within its size and answers alike.
 pub(crate) fn policy(input: &[u8]) {
+    if let Ok(policy) = Policy::parse_of_key(input) {
+        assert!(input.len() <= crate::policy::MAX_KEY_POLICY);
+        assert_eq!(Policy::parse_of_key(input).as_ref(), Ok(&policy));
+        let _ = policy.belongs_to_key("arn:aws:kms:us-east-1:000000000000:key/k", "000000000000");
+    }
     let Ok(policy) = Policy::parse(input) else { return };
     assert!(input.len() <= super::MAX_POLICY);
     assert_eq!(Policy::parse(input).as_ref(), Ok(&policy));
@@ -156,7 +161,7 @@ pub(crate) fn policy(input: &[u8]) {
         (Some("arn:aws:iam::000000000000:user/bob"), "s3:PutObject", "arn:aws:s3:::b/private/x"),
         (Some("arn:aws:iam::000000000000:root"), "s3:ListBucket", "arn:aws:s3:::b"),
     ] {
-        let question = Question { principal, action, resource, context: &context };
+        let question = Question { principal, action, resource, context: &context, speaks_for_account: false };
         assert_eq!(policy.judge(&question), policy.judge(&question));
     }
     let _ = (policy.is_public(), policy.belongs_to("b", "000000000000"));

@@ -5,7 +5,6 @@
 //! under a credential that is in force, makes one. This room reads a request's head; it must not know routing, XML or storage, and it reads no body: the
 //! [`ChunkDecoder`] is given bytes and gives bytes back.
 
-mod bucket_policy;
 mod caller;
 mod canonical;
 mod chunked;
@@ -28,7 +27,7 @@ mod verify;
 
 use std::net::SocketAddr;
 
-pub use bucket_policy::{Context, MAX_POLICY, Malformed, Policy, Question, Verdict};
+pub use crate::policy::{Context, MAX_POLICY, Malformed, Policy, Question, Verdict};
 pub use caller::{Authenticated, Caller, Scheme};
 pub use canonical::sigv2_resource;
 pub use chunked::{ChunkDecoder, ChunkSigner, Chunking};

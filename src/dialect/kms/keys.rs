@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::kms::embedded::{KeyDescription, KeyOrigin, KeyState, NewKey};
+use crate::kms::embedded::{Expiry, KeyDescription, KeyOrigin, KeyState, NewKey};
 use crate::kms::{KeyRef, Principal};
 
 use super::api::{KmsApi, seconds};
@@ -30,6 +30,8 @@ pub(super) struct CreateKey {
     origin: Option<String>,
     multi_region: Option<bool>,
     policy: Option<String>,
+    #[serde(default)]
+    bypass_policy_lockout_safety_check: bool,
     #[serde(default)]
     tags: Vec<SentTag>,
 }
@@ -59,11 +61,9 @@ impl KmsApi {
         if asked.multi_region == Some(true) {
             return unsupported("MultiRegion");
         }
-        if asked.policy.is_some() {
-            return unsupported("Policy");
-        }
         let tags = asked.tags.into_iter().map(Into::into).collect();
-        let new = NewKey { origin, description: asked.description.unwrap_or_default(), tags };
+        let policy = asked.policy.map(|document| (document, asked.bypass_policy_lockout_safety_check));
+        let new = NewKey { origin, description: asked.description.unwrap_or_default(), tags, policy };
         let key = self.keystore.create_key(by, new).await?;
         Ok(json!({ "KeyMetadata": metadata(&key) }))
     }
@@ -108,7 +108,7 @@ impl KmsApi {
     }
 
     pub(super) async fn cancel_key_deletion(&self, by: &Principal, asked: OfKey) -> Result<Value, Fault> {
-        let key = self.keystore.cancel_deletion(by, &KeyRef(asked.key_id)).await?;
+        let key = self.keystore.cancel_deletion(by, &KeyRef(asked.key_id), KeyState::Disabled).await?;
         Ok(json!({ "KeyId": key.0 }))
     }
 }
@@ -132,6 +132,14 @@ fn metadata(key: &KeyDescription) -> Value {
         "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT", "KeySpec": "SYMMETRIC_DEFAULT",
         "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"], "MultiRegion": false,
     });
+    match key.expiry {
+        None => {}
+        Some(Expiry::Never) => value["ExpirationModel"] = json!("KEY_MATERIAL_DOES_NOT_EXPIRE"),
+        Some(Expiry::At(end)) => {
+            value["ExpirationModel"] = json!("KEY_MATERIAL_EXPIRES");
+            value["ValidTo"] = seconds(end);
+        }
+    }
     if let Some(deletion) = key.deletion {
         value["DeletionDate"] = seconds(deletion);
     }

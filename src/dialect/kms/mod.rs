@@ -7,8 +7,11 @@ mod aliases;
 mod api;
 mod crypto;
 mod error;
+mod import;
 mod keys;
 mod pages;
+mod policy;
+mod rotation;
 mod tags;
 
 pub use api::{KmsApi, KmsReply, MAX_BODY, is_target};

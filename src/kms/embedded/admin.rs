@@ -7,6 +7,7 @@ use crate::types::{Timestamp, UserId, random};
 
 use super::audit;
 use super::change::Change;
+use super::import::Expiry;
 use super::keystore::{EmbeddedKms, Inner, open_material};
 use super::names::{AliasName, Asked, KeyId};
 use super::record::{CmkRecord, KeyOrigin, KeyState, KeyUsage, MaterialVersion, Tag, VersionCause};
@@ -23,9 +24,18 @@ const MAX_KEYS_PER_OWNER: usize = 10_000;
 /// Why an administrative call was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
+    /// The import token's time is over.
+    #[error("the import token has expired")]
+    ExpiredImportToken,
     /// The ciphertext was made under another CMK than the one that the caller expects.
     #[error("the ciphertext belongs to another key")]
     IncorrectKey,
+    /// The material is not 256 bits, or not what was imported before.
+    #[error("the key material is not a 256-bit key, or not the one that was imported before")]
+    IncorrectMaterial,
+    /// The import token is none of this CMK.
+    #[error("the import token was not made for this key, or was altered")]
+    InvalidImportToken,
     /// A tag that is none (said in the text).
     #[error("{0}")]
     InvalidTag(String),
@@ -35,6 +45,9 @@ pub enum AdminError {
     /// A quota is used up (said in the text).
     #[error("{0}")]
     LimitExceeded(String),
+    /// The key policy is none, or would lock its author out (said in the text).
+    #[error("{0}")]
+    MalformedPolicy(String),
     /// The CMK does not wait for its deletion.
     #[error("{0} is not pending deletion.")]
     NotPendingDeletion(String),
@@ -47,6 +60,9 @@ pub enum AdminError {
     /// The CMK is the service's own: what others keep under it is not to be taken from them.
     #[error("{0} is managed by the service")]
     ServiceManaged(String),
+    /// The CMK is not of a kind that can do this (said in the text).
+    #[error("{0}")]
+    Unsupported(String),
 }
 
 /// What a new CMK is made with.
@@ -58,11 +74,13 @@ pub struct NewKey {
     pub description: String,
     /// Kept with the CMK.
     pub tags: Vec<Tag>,
+    /// Its policy, and whether its author may be locked out by it; without one, the default.
+    pub policy: Option<(String, bool)>,
 }
 
 impl Default for NewKey {
     fn default() -> Self {
-        Self { origin: KeyOrigin::Service, description: String::new(), tags: Vec::new() }
+        Self { origin: KeyOrigin::Service, description: String::new(), tags: Vec::new(), policy: None }
     }
 }
 
@@ -83,6 +101,12 @@ pub struct KeyDescription {
     pub created: Timestamp,
     /// When it will be deleted, if it waits for that.
     pub deletion: Option<Timestamp>,
+    /// When its imported material ends, if it has any.
+    pub expiry: Option<Expiry>,
+    /// How many days a version wraps and when the next one is made, where rotation is on.
+    pub rotation: Option<(u16, Timestamp)>,
+    /// The version that wraps, and when it was made; none while the material is still to be imported.
+    pub current: Option<(u32, Timestamp)>,
     /// Whether the service manages it (nobody owns it).
     pub service_managed: bool,
 }
@@ -91,14 +115,20 @@ impl KeyDescription {
     /// `None` for a CMK that is deleted by now.
     fn of(cmk: &Cmk, now: Timestamp) -> Option<Self> {
         let record = &cmk.record;
+        let state = cmk.state_at(now)?;
+        let imported = record.import.as_ref().filter(|_| !record.versions.is_empty());
+        let expiry = imported.map(|import| import.expires.map_or(Expiry::Never, Expiry::At));
         Some(Self {
             id: record.id,
             arn: record.arn.clone(),
             description: record.description.clone(),
-            state: cmk.state_at(now)?,
+            state,
             origin: record.origin,
             created: record.created,
             deletion: record.deletion,
+            expiry: expiry.filter(|_| state != KeyState::PendingImport),
+            rotation: record.rotation.map(|rotation| (rotation.period_days, rotation.next)),
+            current: record.versions.last().map(|version| (version.number, version.created)),
             service_managed: record.owner.is_none(),
         })
     }
@@ -111,6 +141,12 @@ pub struct KeyRow {
     pub id: KeyId,
     /// Its ARN.
     pub arn: KeyArn,
+}
+
+impl KeyRow {
+    fn of(cmk: &Cmk) -> Self {
+        Self { id: cmk.record.id, arn: cmk.record.arn.clone() }
+    }
 }
 
 /// A page of a listing.
@@ -137,8 +173,8 @@ impl EmbeddedKms {
     /// # Errors
     /// [`AdminError::LimitExceeded`]; [`Error::Unavailable`] when the disk or the random generator fails.
     pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<KeyDescription, AdminError> {
-        let owner = principal.user.clone();
-        let made = self.change(move |inner| inner.create_key(Some(owner.clone()), new.clone())).await;
+        let by = principal.clone();
+        let made = self.change(move |inner| inner.create_key(&by, new.clone())).await;
         let arn = made.as_ref().map_or("", |cmk| cmk.record.arn.0.as_str());
         audit::administered("CreateKey", principal, arn, made.as_ref().map(|_| ()));
         self.describe(&*made?)
@@ -164,8 +200,17 @@ impl EmbeddedKms {
     pub fn list_keys(&self, principal: &Principal, after: Option<KeyId>, limit: usize) -> Page<KeyRow> {
         let owner = (!principal.root).then_some(&principal.user);
         let rows = self.inner.state().page_of_keys(owner, after, limit.saturating_add(1));
-        let row = |cmk: &Arc<Cmk>| KeyRow { id: cmk.record.id, arn: cmk.record.arn.clone() };
-        Page::cut(rows.iter().map(row).collect(), limit)
+        Page::cut(rows.iter().map(|cmk| KeyRow::of(cmk)).collect(), limit)
+    }
+
+    /// At most `limit` of the caller's CMKs (root: of all) behind the first `skip`, by id, and how many there are. For a
+    /// dialect that numbers its pages: what it costs grows with `skip`.
+    #[must_use]
+    pub fn window_of_keys(&self, principal: &Principal, skip: usize, limit: usize) -> (Vec<KeyRow>, usize) {
+        let owner = (!principal.root).then_some(&principal.user);
+        let state = self.inner.state();
+        let rows = state.page_of_keys(owner, None, skip.saturating_add(limit));
+        (rows.iter().skip(skip).map(|cmk| KeyRow::of(cmk)).collect(), state.count_of_keys(owner))
     }
 
     /// The service-managed default CMK; made now unless another call was faster.
@@ -199,14 +244,17 @@ impl EmbeddedKms {
 }
 
 impl Inner {
-    fn create_key(&self, owner: Option<UserId>, new: NewKey) -> Result<Arc<Cmk>, AdminError> {
+    fn create_key(&self, by: &Principal, new: NewKey) -> Result<Arc<Cmk>, AdminError> {
         check_description(&new.description)?;
         check_tags(&new.tags)?;
-        let owned = owner.as_ref().map_or(0, |owner| self.state().keys_owned(owner));
-        if owned >= MAX_KEYS_PER_OWNER {
+        if self.state().keys_owned(&by.user) >= MAX_KEYS_PER_OWNER {
             return Err(AdminError::LimitExceeded(format!("a user may have {MAX_KEYS_PER_OWNER} keys")));
         }
-        let cmk = self.new_cmk(owner, new)?;
+        let policy = new.policy.clone();
+        let cmk = self.new_cmk(Some(by.user.clone()), new)?;
+        if let Some((document, lockout)) = policy {
+            self.check_policy(by, &cmk, &document, lockout)?;
+        }
         self.keep(Arc::clone(&cmk).into())?;
         Ok(cmk)
     }
@@ -232,7 +280,7 @@ impl Inner {
             versions,
             rotation: None,
             import: None,
-            policy: None,
+            policy: new.policy.map(|(document, _)| document),
         };
         // Opened from what will be written, so that a key never works today that would not open after a restart.
         Ok(Arc::new(open_material(&self.root, record)?))

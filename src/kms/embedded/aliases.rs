@@ -109,21 +109,46 @@ impl EmbeddedKms {
         after: Option<&AliasName>,
         limit: usize,
     ) -> Result<Page<AliasDescription>, AdminError> {
-        let target = key.map(|key| self.inspect(Right::ListAliases, principal, key)).transpose()?;
-        let of = match target {
-            Some(cmk) => AliasesOf::Key(cmk.record.id),
+        let of = self.aliases_of(principal, key)?;
+        let rows = self.inner.state().page_of_aliases(of, after, limit.saturating_add(1));
+        Ok(Page::cut(rows.iter().map(|alias| self.describe_alias(alias)).collect(), limit))
+    }
+
+    /// At most `limit` of the same aliases behind the first `skip`, and how many there are. For a dialect that numbers its
+    /// pages: what it costs grows with `skip`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub fn window_of_aliases(
+        &self,
+        principal: &Principal,
+        key: Option<&KeyRef>,
+        skip: usize,
+        limit: usize,
+    ) -> Result<(Vec<AliasDescription>, usize), AdminError> {
+        let of = self.aliases_of(principal, key)?;
+        let state = self.inner.state();
+        let rows = state.page_of_aliases(of, None, skip.saturating_add(limit));
+        let rows = rows.iter().skip(skip).map(|alias| self.describe_alias(alias)).collect();
+        Ok((rows, state.count_of_aliases(of)))
+    }
+
+    fn aliases_of<'a>(&self, principal: &'a Principal, key: Option<&KeyRef>) -> Result<AliasesOf<'a>, AdminError> {
+        Ok(match key {
+            Some(key) => AliasesOf::Key(self.inspect(Right::ListAliases, principal, key)?.record.id),
             None if principal.root => AliasesOf::Everyone,
             None => AliasesOf::Owner(&principal.user),
-        };
-        let rows = self.inner.state().page_of_aliases(of, after, limit.saturating_add(1));
-        let shown = |alias: &Arc<AliasRecord>| AliasDescription {
+        })
+    }
+
+    fn describe_alias(&self, alias: &AliasRecord) -> AliasDescription {
+        AliasDescription {
             name: alias.name.clone(),
             arn: self.inner.place.alias_arn(&alias.name),
             target: alias.target,
             created: alias.created,
             updated: alias.updated,
-        };
-        Ok(Page::cut(rows.iter().map(shown).collect(), limit))
+        }
     }
 }
 

@@ -148,11 +148,11 @@ impl Inner {
         }
     }
 
-    /// The same CMK with another record; its material stays.
+    /// The same CMK with another record; its material and its policy stay.
     pub(super) fn with(cmk: &Cmk, change: impl FnOnce(&mut CmkRecord)) -> Arc<Cmk> {
         let mut record = cmk.record.clone();
         change(&mut record);
-        Arc::new(Cmk { record, material: cmk.material.clone() })
+        Arc::new(Cmk { record, material: cmk.material.clone(), policy: cmk.policy.clone() })
     }
 
     /// The state of a CMK that was found just now.

@@ -1,4 +1,4 @@
-//! Opening the keystore, and using its CMKs.
+//! Opening the keystore, and wrapping data keys for the gateway.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,23 +12,19 @@ use zeroize::Zeroizing;
 use crate::kms::{DataKey, EncryptionContext, Error, GeneratedKey, KeyArn, KeyRef, KeyService, Principal, WrappedKey};
 use crate::types::{Clock, random};
 
-use super::admin::AdminError;
-use super::audit;
+use super::call::Call;
 use super::disk::{self, Disk, Name, Shelf};
+use super::key_policy::KeyPolicy;
 use super::names::{AliasName, Asked, KeyId, Place};
-use super::record::{AliasRecord, CmkRecord, KeyState, decode};
-use super::rights::{Asker, Right, Via};
+use super::record::{AliasRecord, CmkRecord, decode};
+use super::rights::{Right, Via};
 use super::root_key::RootKey;
 use super::seal::{Slot, no_random};
 use super::state::{Cmk, Material, State};
-use super::wrap::{self, Blob};
+use super::wrap::Blob;
 
 /// What the check record says once opened.
 const CHECK: &[u8] = b"sealgate keystore 1";
-/// The most that [`EmbeddedKms::encrypt`] takes, as AWS KMS documents it.
-const MAX_PLAINTEXT: usize = 4096;
-/// The longest random plaintext that [`EmbeddedKms::generate`] makes.
-const MAX_GENERATED: usize = 1024;
 
 /// Where the keystore says it is: its keys' ARNs are made of it.
 #[derive(Debug, Clone)]
@@ -45,28 +41,14 @@ impl Default for KeystoreOptions {
     }
 }
 
-/// Random bytes made by [`EmbeddedKms::generate`].
-pub struct Generated {
-    /// The CMK.
-    pub key: KeyArn,
-    /// The bytes.
-    pub plaintext: Zeroizing<Vec<u8>>,
-    /// The same, wrapped.
-    pub ciphertext: Vec<u8>,
-}
-
-impl fmt::Debug for Generated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generated").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
 /// The embedded key service. Using a CMK reads no disk; a change of one is on the disk before it is answered or used.
 pub struct EmbeddedKms {
     pub(super) inner: Arc<Inner>,
     /// Lets one change through at a time. The permit travels into the blocking thread that writes, so a caller that goes
     /// away neither stops a change half-way nor lets the next one start before it.
     pub(super) turn: Arc<Semaphore>,
+    /// Lets one wrapping key be made at a time.
+    pub(super) making: Arc<Semaphore>,
 }
 
 pub(super) struct Inner {
@@ -128,7 +110,8 @@ impl EmbeddedKms {
         let state = load(&root, &records)?;
         let place = Place { region: options.region, account: options.account };
         let inner = Inner { root, place, disk, state: RwLock::new(state), clock, service_key };
-        Ok(Self { inner: Arc::new(inner), turn: Arc::new(Semaphore::new(1)) })
+        let one = || Arc::new(Semaphore::new(1));
+        Ok(Self { inner: Arc::new(inner), turn: one(), making: one() })
     }
 
     /// A copy of the service's own key (SSE-S3, and what the attribute key is derived from). It is not a CMK: it has no
@@ -142,98 +125,6 @@ impl EmbeddedKms {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.inner.disk.is_read_only()
-    }
-
-    /// Makes `len` (1–1,024) random bytes, plain and wrapped: the API's GenerateDataKey.
-    ///
-    /// # Errors
-    /// As [`KeyService::generate_data_key`]; [`Error::Invalid`] for another length.
-    pub async fn generate(
-        &self,
-        principal: &Principal,
-        key: &KeyRef,
-        len: usize,
-        context: &EncryptionContext,
-    ) -> Result<Generated, Error> {
-        if !(1..=MAX_GENERATED).contains(&len) {
-            return Err(Error::Invalid(format!("the number of bytes must be between 1 and {MAX_GENERATED}")));
-        }
-        let mut plaintext = Zeroizing::new(vec![0; len]);
-        aws_lc_rs::rand::fill(&mut plaintext).map_err(|_| no_random(crate::types::RandomError))?;
-        let call = Call { right: Right::GenerateDataKey, via: Via::Api, principal, context };
-        let (key, ciphertext) = self.seal(&call, Some(key), &plaintext).await?;
-        Ok(Generated { key, plaintext, ciphertext })
-    }
-
-    /// Encrypts 1–4,096 bytes directly under a CMK: the API's Encrypt.
-    ///
-    /// # Errors
-    /// As [`KeyService::wrap`]; [`Error::Invalid`] for another length.
-    pub async fn encrypt(
-        &self,
-        principal: &Principal,
-        key: &KeyRef,
-        plaintext: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<(KeyArn, Vec<u8>), Error> {
-        if !(1..=MAX_PLAINTEXT).contains(&plaintext.len()) {
-            return Err(Error::Invalid(format!("the plaintext must have between 1 and {MAX_PLAINTEXT} bytes")));
-        }
-        let call = Call { right: Right::Encrypt, via: Via::Api, principal, context };
-        self.seal(&call, Some(key), plaintext).await
-    }
-
-    /// Decrypts what [`EmbeddedKms::generate`], [`EmbeddedKms::encrypt`] or the key service made: the API's Decrypt.
-    /// The ciphertext names its CMK; when `expected` is given, it must be that one.
-    ///
-    /// # Errors
-    /// [`AdminError::IncorrectKey`]; else as [`KeyService::unwrap_key`].
-    pub async fn decrypt(
-        &self,
-        principal: &Principal,
-        expected: Option<&KeyRef>,
-        ciphertext: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<(KeyArn, Zeroizing<Vec<u8>>), AdminError> {
-        let call = Call { right: Right::Decrypt, via: Via::Api, principal, context };
-        let blob = Blob::parse(ciphertext);
-        if let (Some(expected), Ok(blob)) = (expected, &blob) {
-            let other = self.inner.find(&expected.0).and_then(|cmk| {
-                call.admit(&self.inner, &cmk)?;
-                Ok(cmk.record.id != blob.key)
-            });
-            if !matches!(other, Ok(false)) {
-                call.leave(&expected.0, Err(&Error::InvalidCiphertext));
-            }
-            if other? {
-                return Err(AdminError::IncorrectKey);
-            }
-        }
-        // A key that is unknown here makes the same answer as an altered ciphertext: it says nothing about keys.
-        let cmk = blob.as_ref().ok().and_then(|blob| self.inner.key(blob.key));
-        let arn = cmk.as_ref().map_or_else(|| KeyArn("unknown".to_owned()), |cmk| cmk.record.arn.clone());
-        let opened =
-            blob.and_then(|blob| call.open(&self.inner, cmk.as_deref().ok_or(Error::InvalidCiphertext)?, &blob));
-        call.leave(&arn.0, opened.as_ref().map(|_| ()));
-        Ok((arn, opened?))
-    }
-
-    /// Wraps under a CMK and leaves the audit event.
-    async fn seal(&self, call: &Call<'_>, key: Option<&KeyRef>, plain: &[u8]) -> Result<(KeyArn, Vec<u8>), Error> {
-        let found = self.resolve(key).await;
-        let sealed = match &found {
-            Err(_) => None,
-            Ok(cmk) => Some(call.admit(&self.inner, cmk).and_then(|()| wrap::wrap(cmk, plain, call.context))),
-        };
-        let name = found.as_ref().map_or(audit::asked(key), |cmk| cmk.record.arn.0.as_str());
-        let outcome = match (&found, &sealed) {
-            (Err(error), _) | (_, Some(Err(error))) => Err(error),
-            _ => Ok(()),
-        };
-        call.leave(name, outcome);
-        let cmk = found?;
-        let blob = sealed.unwrap_or(Err(Error::InvalidCiphertext))?;
-        Ok((cmk.record.arn.clone(), blob))
     }
 
     /// The CMK that a reference names now; the service-managed default is made when it is asked for the first time.
@@ -272,7 +163,8 @@ impl KeyService for EmbeddedKms {
         data_key: &DataKey,
         context: &EncryptionContext,
     ) -> Result<(KeyArn, WrappedKey), Error> {
-        let call = Call { right: Right::Encrypt, via: Via::Gateway, principal, context };
+        // Whoever may have new data keys may have one wrapped anew: S3's own copies ask for no other right.
+        let call = Call { right: Right::GenerateDataKey, via: Via::Gateway, principal, context };
         let (key, blob) = self.seal(&call, key, data_key.expose()).await?;
         Ok((key, WrappedKey(blob)))
     }
@@ -293,39 +185,6 @@ impl KeyService for EmbeddedKms {
         });
         call.leave(&key.0, data_key.as_ref().map(|_| ()));
         data_key
-    }
-}
-
-/// One use of a CMK.
-struct Call<'a> {
-    right: Right,
-    via: Via,
-    principal: &'a Principal,
-    context: &'a EncryptionContext,
-}
-
-impl Call<'_> {
-    /// Whether the principal may use the CMK, and then whether the CMK can be used: a stranger does not learn its state.
-    fn admit(&self, inner: &Inner, cmk: &Cmk) -> Result<(), Error> {
-        let asker = Asker { principal: self.principal, via: self.via, context: Some(self.context) };
-        inner.authorize(&asker, self.right, cmk)?;
-        let arn = || cmk.record.arn.0.clone();
-        match inner.state_of(cmk)? {
-            KeyState::Disabled => Err(Error::Disabled(arn())),
-            KeyState::Enabled => Ok(()),
-            KeyState::PendingDeletion => Err(Error::PendingDeletion(arn())),
-            KeyState::PendingImport => Err(Error::PendingImport(arn())),
-        }
-    }
-
-    fn open(&self, inner: &Inner, cmk: &Cmk, blob: &Blob<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.admit(inner, cmk)?;
-        wrap::unwrap(cmk, blob, self.context)
-    }
-
-    /// Leaves the event of it.
-    fn leave(&self, key: &str, outcome: Result<(), &Error>) {
-        audit::used(self.right.name(), self.principal, key, self.context, outcome);
     }
 }
 
@@ -360,7 +219,7 @@ impl Inner {
     }
 
     /// The CMK of this id, unless the time of its deletion has come.
-    fn key(&self, id: KeyId) -> Option<Arc<Cmk>> {
+    pub(super) fn key(&self, id: KeyId) -> Option<Arc<Cmk>> {
         let found = self.state().key(id).cloned();
         found.filter(|cmk| cmk.state_at(self.clock.now()).is_some())
     }
@@ -450,5 +309,6 @@ pub(super) fn open_material(root: &RootKey, record: CmkRecord) -> Result<Cmk, Er
         let key = key.ok_or_else(|| altered(format_args!("the material of key {}", record.id)))?;
         material.insert(version.number, Arc::new(Material(key)));
     }
-    Ok(Cmk { record, material })
+    let policy = KeyPolicy::of(record.policy.as_deref());
+    Ok(Cmk { record, material, policy })
 }

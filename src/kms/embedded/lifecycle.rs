@@ -9,7 +9,7 @@ use super::audit;
 use super::change::Change;
 use super::keystore::{EmbeddedKms, Inner};
 use super::names::KeyId;
-use super::record::KeyState;
+use super::record::{KeyState, VersionCause};
 use super::rights::Right;
 use super::state::Cmk;
 
@@ -84,17 +84,23 @@ impl EmbeddedKms {
         done.await
     }
 
-    /// Keeps a CMK that waits for its deletion. It is disabled then, or waits for its import.
+    /// Keeps a CMK that waits for its deletion. It is in the state `to` then (enabled or disabled, as the dialect has it), or
+    /// waits for its import.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`]; [`AdminError::NotPendingDeletion`].
-    pub async fn cancel_deletion(&self, principal: &Principal, key: &KeyRef) -> Result<KeyArn, AdminError> {
-        let done = self.administer(Right::CancelKeyDeletion, principal, key, |inner, cmk| {
+    pub async fn cancel_deletion(
+        &self,
+        principal: &Principal,
+        key: &KeyRef,
+        to: KeyState,
+    ) -> Result<KeyArn, AdminError> {
+        let done = self.administer(Right::CancelKeyDeletion, principal, key, move |inner, cmk| {
             if inner.state_of(cmk)? != KeyState::PendingDeletion {
                 return Err(AdminError::NotPendingDeletion(cmk.record.arn.0.clone()));
             }
             let kept = Inner::with(cmk, |record| {
-                record.state = if record.versions.is_empty() { KeyState::PendingImport } else { KeyState::Disabled };
+                record.state = if record.versions.is_empty() { KeyState::PendingImport } else { to };
                 record.deletion = None;
             });
             inner.keep(kept.into())?;
@@ -103,8 +109,8 @@ impl EmbeddedKms {
         done.await
     }
 
-    /// Writes down what became due: deletes CMKs whose time has come. Gives how many CMKs it changed. To be called now and
-    /// then; what it does is in force at its time already.
+    /// Writes down what became due: deletes CMKs and imported material whose time has come, rotates. Gives how many CMKs it changed. To be called now and
+    /// then; what it deletes is out of use at its time already.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`]; what is still due is done at the next call.
@@ -136,7 +142,12 @@ impl Inner {
             self.delete(&cmk)?;
             return Ok(Some(("DeleteKey", arn)));
         }
-        Ok(None)
+        if cmk.record.expires().is_some_and(|at| at <= now) {
+            self.forget_material(&cmk)?;
+            return Ok(Some(("DeleteExpiredKeyMaterial", arn)));
+        }
+        self.rotate(&cmk, VersionCause::Automatic)?;
+        Ok(Some(("RotateKey", arn)))
     }
 
     /// Deletes a CMK, its material and its aliases.

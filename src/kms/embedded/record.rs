@@ -228,11 +228,32 @@ pub(super) fn decode<T: Kept>(bytes: &[u8]) -> Option<T> {
     T::read(schema, body)
 }
 
-fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+/// Reads all of a body.
+pub(super) fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     match postcard::take_from_bytes(body) {
         Ok((record, [])) => Some(record),
         _ => None,
     }
+}
+
+/// A record as the first schema had it.
+#[cfg(test)]
+pub(super) fn encode_as_first(record: CmkRecord) -> Vec<u8> {
+    let version = |MaterialVersion { number, created, sealed, .. }| MaterialVersion1 { number, created, sealed };
+    let first = CmkRecord1 {
+        id: record.id,
+        arn: record.arn,
+        description: record.description,
+        owner: record.owner,
+        state: record.state,
+        usage: record.usage,
+        origin: record.origin,
+        created: record.created,
+        deletion: record.deletion,
+        tags: record.tags,
+        versions: record.versions.into_iter().map(version).collect(),
+    };
+    postcard::to_extend(&first, vec![1]).unwrap()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Who may do what with a CMK. The caller's right is looked at before the CMK's state: a stranger learns neither.
 
 use crate::kms::{EncryptionContext, Error, Principal};
+use crate::policy::Verdict;
 
+use super::key_policy::KeyPolicy;
 use super::keystore::Inner;
 use super::state::Cmk;
 
@@ -20,6 +22,11 @@ macro_rules! rights {
                     $(Self::$name => stringify!($name),)*
                 }
             }
+
+            /// The name in a policy, such as `kms:ScheduleKeyDeletion`.
+            pub(super) fn action(self) -> String {
+                format!("kms:{}", self.name())
+            }
         }
     };
 }
@@ -29,18 +36,47 @@ rights! {
     CreateAlias,
     Decrypt,
     DeleteAlias,
+    DeleteImportedKeyMaterial,
     DescribeKey,
     DisableKey,
+    DisableKeyRotation,
     EnableKey,
+    EnableKeyRotation,
     Encrypt,
     GenerateDataKey,
+    GenerateDataKeyWithoutPlaintext,
+    GetKeyPolicy,
+    GetKeyRotationStatus,
+    GetParametersForImport,
+    ImportKeyMaterial,
     ListAliases,
+    ListKeyPolicies,
+    ListKeyRotations,
     ListResourceTags,
+    PutKeyPolicy,
+    ReEncryptFrom,
+    ReEncryptTo,
+    RotateKeyOnDemand,
     ScheduleKeyDeletion,
     TagResource,
     UntagResource,
     UpdateAlias,
     UpdateKeyDescription,
+}
+
+impl Right {
+    /// Whether it is about using a CMK, and not about administering it.
+    fn is_use(self) -> bool {
+        matches!(
+            self,
+            Self::Decrypt
+                | Self::Encrypt
+                | Self::GenerateDataKey
+                | Self::GenerateDataKeyWithoutPlaintext
+                | Self::ReEncryptFrom
+                | Self::ReEncryptTo
+        )
+    }
 }
 
 /// On which way a CMK is asked for.
@@ -73,11 +109,18 @@ impl Inner {
     /// # Errors
     /// [`Error::Denied`].
     pub(super) fn authorize(&self, asker: &Asker<'_>, right: Right, cmk: &Cmk) -> Result<(), Error> {
-        let allowed = match &cmk.record.owner {
-            Some(owner) => *owner == asker.principal.user,
+        let root = asker.principal.root;
+        let allowed = match (&cmk.policy, &cmk.record.owner) {
+            (KeyPolicy::Default, Some(owner)) => root || *owner == asker.principal.user,
             // Everyone sees the service-managed CMK, and the gateway uses it for everyone.
-            None => asker.via == Via::Gateway || matches!(right, Right::DescribeKey | Right::ListAliases),
+            (KeyPolicy::Default, None) => {
+                root || asker.via == Via::Gateway || matches!(right, Right::DescribeKey | Right::ListAliases)
+            }
+            (KeyPolicy::Given(policy), _) => {
+                root && !right.is_use() || self.judge(policy, asker, right, cmk) == Verdict::Allow
+            }
+            (KeyPolicy::Unreadable, _) => root && !right.is_use(),
         };
-        if allowed || asker.principal.root { Ok(()) } else { Err(Error::Denied(cmk.record.arn.0.clone())) }
+        if allowed { Ok(()) } else { Err(Error::Denied(cmk.record.arn.0.clone())) }
     }
 }

@@ -76,6 +76,8 @@ pub(super) enum Slot<'a> {
     Material(&'a [u8; 16], u32),
     /// An alias, by its index.
     Alias(&'a [u8; 32]),
+    /// The token of an import into a CMK.
+    Import(&'a [u8; 16]),
 }
 
 impl Slot<'_> {
@@ -86,6 +88,7 @@ impl Slot<'_> {
             Self::Cmk(id) => (3, id, 0),
             Self::Material(id, version) => (4, id, version),
             Self::Alias(index) => (5, index, 0),
+            Self::Import(id) => (6, id, 0),
         };
         // At most 32: the types above say so.
         let len = u32::try_from(id.len()).unwrap_or(u32::MAX);
@@ -115,6 +118,14 @@ impl RootKey {
     pub(super) fn alias_index(&self, name: &str) -> Result<[u8; 32], Error> {
         let key = derive(self.expose(), b"", b"sealgate/keystore/1/alias-index")?;
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()), name.as_bytes());
+        tag.as_ref().try_into().map_err(|_| Error::Unavailable("key derivation failed".to_owned()))
+    }
+
+    /// What is remembered of imported material: a keyed hash, HMAC-SHA256 under HKDF(root key, salt = key id), so that who
+    /// reads a record cannot try materials against it.
+    pub(super) fn fingerprint(&self, id: &[u8; 16], material: &[u8; 32]) -> Result<[u8; 32], Error> {
+        let key = derive(self.expose(), id, b"sealgate/keystore/1/imported-material")?;
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()), material);
         tag.as_ref().try_into().map_err(|_| Error::Unavailable("key derivation failed".to_owned()))
     }
 
@@ -206,7 +217,9 @@ mod tests {
     fn a_record_opens_in_its_own_slot_only() {
         let sealed = root().seal(SLOT, b"material").unwrap();
         assert_eq!(root().open(SLOT, &sealed).unwrap().unwrap().as_slice(), b"material");
-        for other in [Slot::Check, Slot::ServiceKey, Slot::Cmk(&[9; 16]), Slot::Material(&[9; 16], 3)] {
+        for other in
+            [Slot::Check, Slot::ServiceKey, Slot::Cmk(&[9; 16]), Slot::Material(&[9; 16], 3), Slot::Import(&[9; 16])]
+        {
             assert!(root().open(other, &sealed).unwrap().is_none(), "{other:?}");
         }
         assert!(RootKey::new([4; 32]).open(SLOT, &sealed).unwrap().is_none());

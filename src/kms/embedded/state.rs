@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::types::{Timestamp, UserId};
 
+use super::key_policy::KeyPolicy;
 use super::names::{AliasName, KeyId};
 use super::record::{AliasRecord, CmkRecord, KeyState};
 
@@ -27,6 +28,8 @@ impl fmt::Debug for Material {
 pub(super) struct Cmk {
     pub(super) record: CmkRecord,
     pub(super) material: BTreeMap<u32, Arc<Material>>,
+    /// Read from the record.
+    pub(super) policy: KeyPolicy,
 }
 
 impl Cmk {
@@ -153,6 +156,20 @@ impl State {
                 let ids = self.keys_of.get(owner).into_iter().flat_map(|ids| ids.range(range));
                 ids.filter_map(|id| self.keys.get(id).cloned()).take(limit).collect()
             }
+        }
+    }
+
+    /// How many CMKs one owner has, or all have.
+    pub(super) fn count_of_keys(&self, owner: Option<&UserId>) -> usize {
+        owner.map_or(self.keys.len(), |owner| self.keys_owned(owner))
+    }
+
+    /// How many aliases there are.
+    pub(super) fn count_of_aliases(&self, of: AliasesOf<'_>) -> usize {
+        match of {
+            AliasesOf::Everyone => self.aliases.len(),
+            AliasesOf::Key(target) => self.aliases_to(target),
+            AliasesOf::Owner(owner) => self.aliases_of.get(owner).map_or(0, BTreeSet::len),
         }
     }
 

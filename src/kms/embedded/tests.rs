@@ -1,6 +1,9 @@
 //! The embedded keystore holds the contract, and keeps its keys over a restart.
 
+mod import;
 mod lifecycle;
+mod policy;
+mod rotation;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -137,4 +140,24 @@ async fn a_key_pending_deletion_or_import_does_nothing() {
     keystore.force_state(&key, super::KeyState::PendingImport).await;
     let refused = keystore.generate_data_key(&owner, Some(&key), &context(&[])).await;
     assert!(matches!(refused, Err(Error::PendingImport(_))));
+}
+
+#[tokio::test]
+async fn a_keystore_of_the_first_schema_opens_and_its_keys_go_on() {
+    let scene = Scene::new().await;
+    let made = scene.generate().await.unwrap();
+    {
+        let inner = &scene.keystore.inner;
+        let id: super::KeyId = scene.key.0.rsplit('/').next().unwrap().parse().unwrap();
+        let old = super::record::encode_as_first(inner.state().key(id).unwrap().record.clone());
+        let sealed = inner.root.seal(super::seal::Slot::Cmk(id.as_bytes()), &old).unwrap();
+        assert!(inner.disk.write(vec![(super::disk::Name::Cmk(id).bytes(), sealed)]).unwrap());
+    }
+    let scene = scene.reopened();
+    scene.unwrap(&made).await.unwrap();
+    scene.keystore.rotate_on_demand(&scene.owner, &scene.key).await.unwrap();
+    let newer = scene.generate().await.unwrap();
+    let scene = scene.reopened();
+    scene.unwrap(&made).await.unwrap();
+    scene.unwrap(&newer).await.unwrap();
 }

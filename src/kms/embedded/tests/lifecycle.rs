@@ -33,7 +33,7 @@ async fn a_scheduled_key_is_closed_at_once_and_gone_with_its_names_at_its_time()
     scene.clock.pass(1);
     assert!(matches!(scene.unwrap(&made).await, Err(Error::NotFound(_))), "gone at its time, tended or not");
     assert!(matches!(state(&scene).await, Err(AdminError::Kms(Error::NotFound(_)))));
-    let late = scene.keystore.cancel_deletion(&scene.owner, &scene.key).await;
+    let late = scene.keystore.cancel_deletion(&scene.owner, &scene.key, KeyState::Disabled).await;
     assert!(matches!(late, Err(AdminError::Kms(Error::NotFound(_)))), "{late:?}");
     assert_eq!(scene.keystore.tend().await.unwrap(), 1);
     assert!(scene.keystore.list_keys(&scene.owner, None, 10).items.is_empty());
@@ -68,12 +68,15 @@ async fn a_deleted_keys_record_is_in_no_file() {
 async fn a_cancelled_deletion_leaves_the_key_disabled() {
     let scene = Scene::new().await;
     let made = scene.generate().await.unwrap();
-    let early = scene.keystore.cancel_deletion(&scene.owner, &scene.key).await;
+    let early = scene.keystore.cancel_deletion(&scene.owner, &scene.key, KeyState::Disabled).await;
     assert!(matches!(early, Err(AdminError::NotPendingDeletion(_))), "{early:?}");
     scene.keystore.schedule_deletion(&scene.owner, &scene.key, 7).await.unwrap();
     let again = scene.keystore.schedule_deletion(&scene.owner, &scene.key, 30).await;
     assert!(matches!(again, Err(AdminError::Kms(Error::PendingDeletion(_)))), "{again:?}");
-    assert_eq!(scene.keystore.cancel_deletion(&scene.owner, &scene.key).await.unwrap().0, scene.key.0);
+    assert_eq!(
+        scene.keystore.cancel_deletion(&scene.owner, &scene.key, KeyState::Disabled).await.unwrap().0,
+        scene.key.0
+    );
     assert_eq!(state(&scene).await.unwrap(), KeyState::Disabled);
     scene.clock.pass(8 * DAY);
     assert_eq!(scene.keystore.tend().await.unwrap(), 0);
@@ -106,7 +109,7 @@ async fn a_key_without_material_waits_for_its_import() {
     let refused = scene.keystore.enable_key(&scene.owner, &scene.key).await;
     assert!(matches!(refused, Err(AdminError::Kms(Error::PendingImport(_)))), "{refused:?}");
     scene.keystore.schedule_deletion(&scene.owner, &scene.key, 7).await.unwrap();
-    scene.keystore.cancel_deletion(&scene.owner, &scene.key).await.unwrap();
+    scene.keystore.cancel_deletion(&scene.owner, &scene.key, KeyState::Disabled).await.unwrap();
     assert_eq!(state(&scene).await.unwrap(), KeyState::PendingImport);
     let scene = scene.reopened();
     assert!(matches!(scene.generate().await, Err(Error::PendingImport(_))));
@@ -123,7 +126,7 @@ async fn a_stranger_changes_nothing_and_learns_no_state() {
     let (keystore, key) = (&scene.keystore, &scene.key);
     for refused in [
         keystore.schedule_deletion(&stranger, key, 7).await.map(drop),
-        keystore.cancel_deletion(&stranger, key).await.map(drop),
+        keystore.cancel_deletion(&stranger, key, KeyState::Disabled).await.map(drop),
         keystore.tag_key(&stranger, key, vec![]).await,
         keystore.update_description(&stranger, key, String::new()).await,
         keystore.delete_alias(&stranger, alias("alias/a")).await,
