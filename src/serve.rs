@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Credential as Configured, ROOT_USER, Secret as ConfiguredSecret};
 use crate::dialect::kms::KmsApi;
+use crate::dialect::kms::aliyun::AliyunApi;
 use crate::dialect::oss::{Hosts, OssConfig, OssDialect};
 use crate::dialect::s3::edge::{Edge, EdgeConfig};
 use crate::dialect::s3::{BaseDomains, S3Dialect};
@@ -158,7 +159,11 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
     let (keystore, store) = storage(config, clock).await?;
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
-    let kms = KmsFront::new(verifier, KmsApi::new(Arc::clone(&keystore)));
+    let kms = KmsFront::new(
+        verifier,
+        KmsApi::new(Arc::clone(&keystore)),
+        AliyunApi::new(Arc::clone(&keystore), config.region.clone()),
+    );
     let (counting, alarmed, suspected) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics));
     let keys = Watched::new(Arc::clone(&keystore) as Arc<dyn KeyService>, move |operation, outcome| {
         counting.kms_request(operation, outcome);

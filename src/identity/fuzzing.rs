@@ -12,7 +12,7 @@ use crate::types::{AccessKeyId, Clock, Timestamp, UserId};
 
 use super::mac::Signature;
 use super::{
-    Caller, ChunkDecoder, ChunkSigner, Context, Credential, Credentials, FormFields, Policy, Question,
+    Caller, ChunkDecoder, ChunkSigner, Context, Credential, Credentials, FormFields, Parameters, Policy, Question,
     Secret, SigV2, Verifier,
 };
 
@@ -140,6 +140,37 @@ fn unframed(mut body: &[u8]) -> Option<Vec<u8>> {
         }
         out.extend_from_slice(body.get(..size)?);
         body = body.get(size..)?.strip_prefix(b"\r\n")?;
+    }
+}
+
+/// Three parts, each on a line: the query, the `Authorization` header (or nothing), and the body of a call in Alibaba Cloud's
+/// style. Nobody is anybody without one of the signatures that its SDK made.
+pub(crate) fn aliyun_call(input: &[u8]) {
+    let Some(verifier) = verifier() else { return };
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.splitn(3, '\n');
+    let (query, authorization) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let body = lines.next().unwrap_or_default();
+    let mut request = http::Request::post(format!("/?{query}"))
+        .header("host", "kms.example.com")
+        .header("accept", "application/json")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("user-agent", "test")
+        .header("x-acs-action", "Encrypt")
+        .header("x-acs-content-sha256", hex::encode(super::sha256(body.as_bytes())))
+        .header("x-acs-date", "2013-05-24T00:00:00Z")
+        .header("x-acs-signature-nonce", "n0")
+        .header("x-acs-version", "2016-01-20");
+    if !authorization.is_empty() {
+        request = request.header("authorization", authorization);
+    }
+    let Ok(request) = request.body(()) else { return };
+    let Ok(parameters) = Parameters::read(query, body) else { return };
+    if let Ok(Caller::User(user)) = verifier.identify_aliyun(&request.into_parts().0, &parameters, body.as_bytes()) {
+        let signatures =
+            ["5bhZ1imO95jWFgiwl21q5gMplPc", "f212c501b539bbf00b57af49126700d5cfcbd61a8194ae0d096e46cb82d70bf7"];
+        assert!(signatures.iter().any(|mark| text.contains(mark)), "a caller without a signature");
+        assert_eq!(user.access_key().as_str(), ACCESS_KEY);
     }
 }
 

@@ -237,6 +237,8 @@ fn add_caller(context: &mut Context, caller: &Caller, arn: Option<&str>) {
         context.set("aws:username", user.user().to_string());
     }
     let (kind, version) = match user.scheme() {
+        Scheme::AliyunAcs3 => ("REST-HEADER", "ACS3-HMAC-SHA256"),
+        Scheme::AliyunRpc => ("REST-QUERY-STRING", "ACS"),
         Scheme::OssV1Form => ("POST", "OSS"),
         Scheme::OssV1Header => ("REST-HEADER", "OSS"),
         Scheme::OssV1Url => ("REST-QUERY-STRING", "OSS"),

@@ -4,6 +4,7 @@
 //! the AWS KMS API Reference. This room must not know how keys are wrapped or kept.
 
 mod aliases;
+pub mod aliyun;
 mod api;
 mod crypto;
 mod error;
