@@ -240,6 +240,17 @@ def test_strangers_and_wrong_words_are_refused(gateway, ali, signature, key_arn)
     assert ali.refused("list_secrets") == ("InvalidAction.NotFound", 404)
 
 
+def test_what_stands_in_a_url_is_not_in_the_log(gateway, ali):
+    secret = secrets.token_bytes(30)
+    key = ali.create_key().key_metadata.key_id
+    sealed = ali.encrypt(key_id=key, plaintext=b64(secret))
+    assert ali.decrypt(ciphertext_blob=sealed.ciphertext_blob).plaintext == b64(secret)
+    made = ali.generate_data_key(key_id=key)
+    log = gateway.log.read_bytes()
+    for shown in (b64(secret), b64(secret).replace("+", "%2B").replace("/", "%2F"), made.plaintext, made.plaintext[:40]):
+        assert shown.encode() not in log
+
+
 @pytest.mark.parametrize("changes, code", [
     ({"access_key_secret": "wrong"}, "SignatureDoesNotMatch"),
     ({"access_key_id": "AKNOBODY"}, "InvalidAccessKeyId.NotFound"),
