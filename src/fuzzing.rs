@@ -8,6 +8,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("aliyun_call", identity::fuzzing::aliyun_call),
     ("aws_chunked", identity::fuzzing::aws_chunked),
     ("authorization", identity::fuzzing::authorization),
     ("presigned", identity::fuzzing::presigned),

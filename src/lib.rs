@@ -6,6 +6,7 @@
 //! * `identity`: who is calling, by which signature, and what they may do.
 //! * `gateway`: object operations in plaintext terms, without HTTP.
 //! * `sse`: which key applies, the envelope format, segment streams.
+//! * `policy`: the language of policies, on buckets and on keys: a pure function for whoever decides.
 //! * `kms`: customer master keys and the service's own key.
 //! * `store`: ciphertext objects on local disk (or upstream).
 //!
@@ -22,6 +23,7 @@ pub mod kms;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
+pub mod policy;
 pub mod serve;
 pub mod sse;
 pub mod store;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Credential as Configured, ROOT_USER, Secret as ConfiguredSecret};
 use crate::dialect::kms::KmsApi;
+use crate::dialect::kms::aliyun::AliyunApi;
 use crate::dialect::oss::{Hosts, OssConfig, OssDialect};
 use crate::dialect::s3::edge::{Edge, EdgeConfig};
 use crate::dialect::s3::{BaseDomains, S3Dialect};
@@ -72,6 +73,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let Rooms { front, store, keystore } = rooms(&config, &clock, &metrics).await?;
+    let tended = Arc::clone(&keystore);
     let front = Arc::new(front);
     let watched = Arc::clone(&store);
     metrics.refresh_with(move |metrics| {
@@ -110,9 +112,26 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         shutdown.cancel();
         Ok::<_, Error>(())
     };
-    let (drained, _, stopped) = tokio::join!(serving, admin, stopped);
+    let tending = tend(&tended, &shutdown);
+    let (drained, _, stopped, ()) = tokio::join!(serving, admin, stopped, tending);
     tracing::info!(cut = drained.cut, "drained");
     stopped
+}
+
+/// How often the keystore is asked what became due.
+const TENDING: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Has the keystore write down what became due, until the end. What is due is in force before that.
+async fn tend(keystore: &EmbeddedKms, shutdown: &CancellationToken) {
+    loop {
+        if let Err(error) = keystore.tend().await {
+            tracing::warn!(%error, "what is due to keys could not be written down");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(TENDING) => {}
+        }
+    }
 }
 
 /// Whether everything can be done that clients may ask for. A full disk is no reason: another gateway would not have
@@ -140,7 +159,11 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
     let (keystore, store) = storage(config, clock).await?;
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
-    let kms = KmsFront::new(verifier, KmsApi::new(Arc::clone(&keystore)));
+    let kms = KmsFront::new(
+        verifier,
+        KmsApi::new(Arc::clone(&keystore)),
+        AliyunApi::new(Arc::clone(&keystore), config.region.clone()),
+    );
     let (counting, alarmed, suspected) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics));
     let keys = Watched::new(Arc::clone(&keystore) as Arc<dyn KeyService>, move |operation, outcome| {
         counting.kms_request(operation, outcome);

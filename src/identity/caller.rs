@@ -10,6 +10,10 @@ use super::policy::Denied;
 /// How a caller proved who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
+    /// Alibaba Cloud's `ACS3-HMAC-SHA256` in the `Authorization` header.
+    AliyunAcs3,
+    /// Alibaba Cloud's version 1.0 among the parameters.
+    AliyunRpc,
     /// OSS's version 1 in the fields of an HTML form.
     OssV1Form,
     /// OSS's version 1 in the `Authorization` header.

@@ -12,8 +12,8 @@ use crate::types::{AccessKeyId, Clock, Timestamp, UserId};
 
 use super::mac::Signature;
 use super::{
-    Caller, ChunkDecoder, ChunkSigner, Context, Credential, Credentials, FormFields, Policy, Question, Secret, SigV2,
-    Verifier,
+    Caller, ChunkDecoder, ChunkSigner, Context, Credential, Credentials, FormFields, Parameters, Policy, Question,
+    Secret, SigV2, Verifier,
 };
 
 pub(crate) use super::oss::fuzzing::{oss_authorization, oss_form, oss_url};
@@ -143,8 +143,44 @@ fn unframed(mut body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A bucket policy: what is taken means the same each time, stays within its size and answers alike.
+/// Three parts, each on a line: the query, the `Authorization` header (or nothing), and the body of a call in Alibaba Cloud's
+/// style. Nobody is anybody without one of the signatures that its SDK made.
+pub(crate) fn aliyun_call(input: &[u8]) {
+    let Some(verifier) = verifier() else { return };
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.splitn(3, '\n');
+    let (query, authorization) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let body = lines.next().unwrap_or_default();
+    let mut request = http::Request::post(format!("/?{query}"))
+        .header("host", "kms.example.com")
+        .header("accept", "application/json")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("user-agent", "test")
+        .header("x-acs-action", "Encrypt")
+        .header("x-acs-content-sha256", hex::encode(super::sha256(body.as_bytes())))
+        .header("x-acs-date", "2013-05-24T00:00:00Z")
+        .header("x-acs-signature-nonce", "n0")
+        .header("x-acs-version", "2016-01-20");
+    if !authorization.is_empty() {
+        request = request.header("authorization", authorization);
+    }
+    let Ok(request) = request.body(()) else { return };
+    let Ok(parameters) = Parameters::read(query, body) else { return };
+    if let Ok(Caller::User(user)) = verifier.identify_aliyun(&request.into_parts().0, &parameters, body.as_bytes()) {
+        let signatures =
+            ["5bhZ1imO95jWFgiwl21q5gMplPc", "f212c501b539bbf00b57af49126700d5cfcbd61a8194ae0d096e46cb82d70bf7"];
+        assert!(signatures.iter().any(|mark| text.contains(mark)), "a caller without a signature");
+        assert_eq!(user.access_key().as_str(), ACCESS_KEY);
+    }
+}
+
+/// A bucket policy, or a key's: what is taken means the same each time, stays within its size and answers alike.
 pub(crate) fn policy(input: &[u8]) {
+    if let Ok(policy) = Policy::parse_of_key(input) {
+        assert!(input.len() <= crate::policy::MAX_KEY_POLICY);
+        assert_eq!(Policy::parse_of_key(input).as_ref(), Ok(&policy));
+        let _ = policy.belongs_to_key("arn:aws:kms:us-east-1:000000000000:key/k", "000000000000");
+    }
     let Ok(policy) = Policy::parse(input) else { return };
     assert!(input.len() <= super::MAX_POLICY);
     assert_eq!(Policy::parse(input).as_ref(), Ok(&policy));
@@ -156,7 +192,7 @@ pub(crate) fn policy(input: &[u8]) {
         (Some("arn:aws:iam::000000000000:user/bob"), "s3:PutObject", "arn:aws:s3:::b/private/x"),
         (Some("arn:aws:iam::000000000000:root"), "s3:ListBucket", "arn:aws:s3:::b"),
     ] {
-        let question = Question { principal, action, resource, context: &context };
+        let question = Question { principal, action, resource, context: &context, speaks_for_account: false };
         assert_eq!(policy.judge(&question), policy.judge(&question));
     }
     let _ = (policy.is_public(), policy.belongs_to("b", "000000000000"));

@@ -1,11 +1,11 @@
 //! Who is calling and what they may do: credentials, the arithmetic of signatures (S3's SigV4, SigV2 when it is allowed,
-//! signed chunks and trailers; OSS's V1, V2 and V4) and the policy over what a user owns.
+//! signed chunks and trailers; OSS's V1, V2 and V4; the two of Alibaba Cloud's RPC style) and the policy over what a user owns.
 //!
 //! A caller is [`Caller::User`] only with an [`Authenticated`], and only the constant-time comparison of a signature,
 //! under a credential that is in force, makes one. This room reads a request's head; it must not know routing, XML or storage, and it reads no body: the
 //! [`ChunkDecoder`] is given bytes and gives bytes back.
 
-mod bucket_policy;
+mod aliyun;
 mod caller;
 mod canonical;
 mod chunked;
@@ -28,7 +28,8 @@ mod verify;
 
 use std::net::SocketAddr;
 
-pub use bucket_policy::{Context, MAX_POLICY, Malformed, Policy, Question, Verdict};
+pub use crate::policy::{Context, MAX_POLICY, Malformed, Policy, Question, Verdict};
+pub use aliyun::{AliyunAuthError, ParameterError, Parameters};
 pub use caller::{Authenticated, Caller, Scheme};
 pub use canonical::sigv2_resource;
 pub use chunked::{ChunkDecoder, ChunkSigner, Chunking};

@@ -1,9 +1,9 @@
 //! Who may do what. A user may do anything with what it owns, root may do everything, anonymous callers nothing
 //! ([`authorize`]); [`decide`] asks a bucket's policy as well. The gateway does not give it policies yet.
 
+use crate::policy::{Context, Policy, Question, Verdict};
 use crate::types::UserId;
 
-use super::bucket_policy::{Context, Policy, Question, Verdict};
 use super::caller::{Authenticated, Caller, Scheme};
 
 macro_rules! actions {
@@ -206,6 +206,7 @@ pub fn decide(asked: &Asked<'_>) -> Result<(), Denied> {
         action: asked.action.name(),
         resource: asked.resource,
         context: &context,
+        speaks_for_account: false,
     };
     match policy.judge(&question) {
         Verdict::Deny => Err(Denied::ByPolicy { action: asked.action.name() }),
@@ -236,6 +237,8 @@ fn add_caller(context: &mut Context, caller: &Caller, arn: Option<&str>) {
         context.set("aws:username", user.user().to_string());
     }
     let (kind, version) = match user.scheme() {
+        Scheme::AliyunAcs3 => ("REST-HEADER", "ACS3-HMAC-SHA256"),
+        Scheme::AliyunRpc => ("REST-QUERY-STRING", "ACS"),
         Scheme::OssV1Form => ("POST", "OSS"),
         Scheme::OssV1Header => ("REST-HEADER", "OSS"),
         Scheme::OssV1Url => ("REST-QUERY-STRING", "OSS"),

@@ -1,8 +1,8 @@
 //! A caller together with what its request says: all that a decision needs to know of a request.
 
 use crate::kms::Principal;
+use crate::policy::Context;
 
-use super::bucket_policy::Context;
 use super::caller::{Authenticated, Caller};
 use super::policy::Denied;
 

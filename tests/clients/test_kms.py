@@ -36,7 +36,7 @@ def test_key_errors_have_the_names_of_aws(kms, gateway, key_arn):
         (kms.generate_data_key, {"KeyId": key_arn, "KeySpec": "AES_256", "NumberOfBytes": 32}, "ValidationException"),
         (kms.generate_data_key, {"KeyId": key_arn, "NumberOfBytes": 1025}, "ValidationException"),
         (kms.list_keys, {"Marker": "not-a-marker"}, "InvalidMarkerException"),
-        (kms.rotate_key_on_demand, {"KeyId": key_arn}, "UnknownOperationException"),
+        (kms.get_public_key, {"KeyId": key_arn}, "UnknownOperationException"),
     ]
     for call, arguments, code in cases:
         assert refused(call, **arguments) == (code, 400), (call, arguments)

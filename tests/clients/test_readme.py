@@ -21,6 +21,12 @@ def blocks(beginning):
     return [text for text in SHELL if re.search(rf"^{beginning} ", text, re.M)]
 
 
+def of_keys(text=README):
+    """The chapter on keys: one session, from its first block on."""
+    found = [text for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S) if language == "sh"]
+    return [text for text in found if re.search(r"^kms", text, re.M)]
+
+
 class Shell:
     """A user's terminal: a directory, and the variables exported so far."""
 
@@ -73,7 +79,10 @@ def running(terminal, request):
 
 def test_every_command_is_one_that_is_run_here():
     assert {language for language, _ in BLOCKS} <= {"", "sh", "python", "toml"}
-    covered = [text for beginning in ("make", "aws", "ossutil", "sealgate") for text in blocks(beginning)]
+    keys = of_keys()
+    covered = [text for beginning in ("make", "aws", "ossutil", "sealgate") for text in blocks(beginning)
+               if text not in keys]
+    covered += keys
     assert sorted(covered) == sorted(SHELL) and len(SHELL) >= 4
     assert not re.search(r"^ {4}(sealgate|aws|make|curl) ", README, re.M), "a command stands in a fenced block"
 
@@ -111,7 +120,7 @@ def test_its_commands_work_on_what_make_run_starts(terminal, running):
         assert DEFAULT in text
         return text.replace(DEFAULT, host)
 
-    [using] = blocks("aws")
+    [using] = [text for text in blocks("aws") if text not in of_keys()]
     answer = terminal.run(here(using))
     assert '"ServerSideEncryption": "aws:kms"' in answer and '"ContentLength"' in answer
     assert terminal.run(here(example("boto3")), sys.executable, "-c") == "b'hello'\n"
@@ -129,6 +138,21 @@ def test_its_commands_work_on_what_make_run_starts(terminal, running):
     terminal.run(rebuild)
     assert (terminal.directory / "sealgate-data" / "db").is_dir()
     terminal.run(verify)
+
+
+def test_its_chapter_on_keys_is_the_same_in_chinese():
+    assert of_keys((ROOT / "README.zh-CN.md").read_text()) == of_keys()
+
+
+def test_a_key_owner_can_follow_its_chapter_on_keys(terminal, running):
+    host = exported(terminal, running[1])
+    text = "\n".join(of_keys()).replace(DEFAULT, host)
+    said = terminal.run(text)
+    assert text.count("import-key-material") == 2 and '"RotationPeriodInDays": 180' in said and '"ON_DEMAND"' in said
+    assert "user/reader" in said and '"CiphertextBlob"' in said
+    names = "import os; access_key_id = os.environ['AWS_ACCESS_KEY_ID']; access_key_secret = os.environ['AWS_SECRET_ACCESS_KEY']\n"
+    [sdk] = [text for language, text in BLOCKS if language == "python" and "alibabacloud_kms20160120" in text]
+    assert terminal.run(names + sdk.replace(DEFAULT, host), sys.executable, "-c") == "aGVsbG8=\n"
 
 
 @pytest.mark.parametrize("running", [re.findall(r'make run ARGS="([^"]+)"', README)[0].split()], indirect=True)

@@ -227,6 +227,11 @@ def test_encryption_by_bucket_and_by_request(ossutil, oss, kms, bucket, key_id, 
     assert "NoSuchServerSideEncryptionRule" in ossutil("bucket-encryption", "--method", "get", f"oss://{bucket}", fails=True)
     kms.disable_key(KeyId=key_id)
     assert "KeyDisabled" in ossutil("cat", f"oss://{bucket}/small", fails=True)
+    kms.schedule_key_deletion(KeyId=key_id)
+    assert "KeyPendingDeletion" in ossutil("cat", f"oss://{bucket}/small", fails=True)
+    waiting = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+    under = f"x-oss-server-side-encryption:KMS#x-oss-server-side-encryption-key-id:{waiting}"
+    assert "KeyPendingImport" in ossutil("cp", tmp_path / "f", f"oss://{bucket}/new", "--meta", under, fails=True)
 
 
 def test_a_wrong_secret_is_refused(ossutil, bucket):

@@ -134,14 +134,18 @@ REFUSALS = [
     ({SSE: "KMS", KEY: "9468da86-3509-4f8d-a61e-6eab1eac0000"}, 404, "KeyNotFound"),
     ({SSE: "KMS", KEY: "alias/no-such-alias"}, 404, "AliasNotFound"),
     ({SSE: "KMS", KEY: "DISABLED"}, 409, "KeyDisabled"),
+    ({SSE: "KMS", KEY: "PENDING DELETION"}, 409, "KeyPendingDeletion"),
+    ({SSE: "KMS", KEY: "PENDING IMPORT"}, 409, "KeyPendingImport"),
 ]
 
 
 @pytest.fixture(scope="module")
 def keys(kms):
-    """A usable key and a disabled one."""
-    found = {name: kms.create_key()["KeyMetadata"]["KeyId"] for name in ("ID", "DISABLED")}
+    """A usable key and others."""
+    found = {name: kms.create_key()["KeyMetadata"]["KeyId"] for name in ("ID", "DISABLED", "PENDING DELETION")}
     kms.disable_key(KeyId=found["DISABLED"])
+    kms.schedule_key_deletion(KeyId=found["PENDING DELETION"])
+    found["PENDING IMPORT"] = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
     return found
 
 
@@ -238,21 +242,27 @@ def test_only_the_owner_configures_encryption(faces, gateway, oss, bucket):
     assert oss.encryption(bucket) == ("AES256", None, None)
 
 
-def test_a_disabled_key_closes_its_objects(face, kms, bucket):
+@pytest.mark.parametrize("close, reopen, code", [
+    (("disable_key",), ("enable_key",), "KeyDisabled"),
+    (("schedule_key_deletion",), ("cancel_key_deletion", "enable_key"), "KeyPendingDeletion"),
+])
+def test_a_closed_key_closes_its_objects(face, kms, bucket, close, reopen, code):
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     mode = {SSE: "KMS", KEY: key}
     face.put(bucket, "k", b"body", mode)
     face.put_encryption(bucket, "KMS", key)
-    kms.disable_key(KeyId=key)
+    for call in close:
+        getattr(kms, call)(KeyId=key)
     for attempt in (lambda: face.get(bucket, "k"), lambda: face.copy(bucket, "to", bucket, "k", {SSE: "AES256"}),
                     lambda: face.put(bucket, "new", b"x", mode), lambda: face.put(bucket, "by default", b"x")):
         with pytest.raises(Refused) as refused:
             attempt()
-        assert (refused.value.status, refused.value.code) == (409, "KeyDisabled")
+        assert (refused.value.status, refused.value.code) == (409, code)
     head = face.head(bucket, "k").headers
     assert (head["content-length"], head[KEY]) == ("4", key), "HEAD needs no key"
     assert [row[0] for row in face.list(bucket)[0]] == ["k"]
-    kms.enable_key(KeyId=key)
+    for call in reopen:
+        getattr(kms, call)(KeyId=key)
     assert face.get(bucket, "k").body == b"body"
 
 

@@ -1,26 +1,21 @@
-//! The operations: JSON in, JSON out.
+//! The operations: which there are, and how a request is read and answered.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::identity::AuthError;
-use crate::kms::embedded::{AliasName, EmbeddedKms, KeyDescription, KeyOrigin, KeyState, NewKey, Tag};
-use crate::kms::{EncryptionContext, KeyRef, Principal};
+use crate::kms::Principal;
+use crate::kms::embedded::EmbeddedKms;
+use crate::types::Timestamp;
 
 use super::error::Fault;
 
 /// The longest request body in bytes.
 pub const MAX_BODY: usize = 64 << 10;
 const SERVICE: &str = "TrentService.";
-const MAX_PAGE: usize = 1000;
-const DEFAULT_PAGE: usize = 100;
 
 /// Whether an `X-Amz-Target` header names this service.
 #[must_use]
@@ -40,7 +35,7 @@ pub struct KmsReply {
 /// The API over a keystore.
 #[derive(Debug)]
 pub struct KmsApi {
-    keystore: Arc<EmbeddedKms>,
+    pub(super) keystore: Arc<EmbeddedKms>,
 }
 
 impl KmsApi {
@@ -70,206 +65,43 @@ impl KmsApi {
         refuse(&Fault::from(error))
     }
 
-    async fn dispatch(&self, principal: &Principal, operation: &str, body: &[u8]) -> Result<Value, Fault> {
+    async fn dispatch(&self, by: &Principal, operation: &str, body: &[u8]) -> Result<Value, Fault> {
         match operation {
-            "CreateAlias" => self.create_alias(principal, read(body)?).await,
-            "CreateKey" => self.create_key(principal, read(body)?).await,
-            "Decrypt" => self.decrypt(principal, read(body)?).await,
-            "DescribeKey" => {
-                let asked: OfKey = read(body)?;
-                let key = self.keystore.describe_key(principal, &KeyRef(asked.key_id)).await?;
-                Ok(json!({ "KeyMetadata": metadata(&key) }))
-            }
-            "DisableKey" => {
-                let asked: OfKey = read(body)?;
-                self.keystore.disable_key(principal, &KeyRef(asked.key_id)).await?;
-                Ok(json!({}))
-            }
-            "EnableKey" => {
-                let asked: OfKey = read(body)?;
-                self.keystore.enable_key(principal, &KeyRef(asked.key_id)).await?;
-                Ok(json!({}))
-            }
-            "Encrypt" => self.encrypt(principal, read(body)?).await,
-            "GenerateDataKey" => self.generate_data_key(principal, read(body)?).await,
-            "ListAliases" => self.list_aliases(principal, read(body)?),
-            "ListKeys" => self.list_keys(principal, read(body)?),
+            "CancelKeyDeletion" => self.cancel_key_deletion(by, read(body)?).await,
+            "CreateAlias" => self.create_alias(by, read(body)?).await,
+            "CreateKey" => self.create_key(by, read(body)?).await,
+            "Decrypt" => self.decrypt(by, read(body)?).await,
+            "DeleteAlias" => self.delete_alias(by, read(body)?).await,
+            "DeleteImportedKeyMaterial" => self.delete_imported_key_material(by, read(body)?).await,
+            "DescribeKey" => self.describe_key(by, read(body)?).await,
+            "DisableKey" => self.disable_key(by, read(body)?).await,
+            "DisableKeyRotation" => self.disable_key_rotation(by, read(body)?).await,
+            "EnableKey" => self.enable_key(by, read(body)?).await,
+            "EnableKeyRotation" => self.enable_key_rotation(by, read(body)?).await,
+            "Encrypt" => self.encrypt(by, read(body)?).await,
+            "GenerateDataKey" => self.generate_data_key(by, read(body)?).await,
+            "GenerateDataKeyWithoutPlaintext" => self.generate_data_key_without_plaintext(by, read(body)?).await,
+            "GenerateRandom" => Self::generate_random(&read(body)?),
+            "GetKeyPolicy" => self.get_key_policy(by, read(body)?),
+            "GetKeyRotationStatus" => self.get_key_rotation_status(by, read(body)?),
+            "GetParametersForImport" => self.get_parameters_for_import(by, read(body)?).await,
+            "ImportKeyMaterial" => self.import_key_material(by, read(body)?).await,
+            "ListAliases" => self.list_aliases(by, read(body)?),
+            "ListKeyPolicies" => self.list_key_policies(by, read(body)?),
+            "ListKeyRotations" => self.list_key_rotations(by, read(body)?),
+            "ListKeys" => self.list_keys(by, read(body)?),
+            "ListResourceTags" => self.list_resource_tags(by, read(body)?),
+            "PutKeyPolicy" => self.put_key_policy(by, read(body)?).await,
+            "ReEncrypt" => self.re_encrypt(by, read(body)?).await,
+            "RotateKeyOnDemand" => self.rotate_key_on_demand(by, read(body)?).await,
+            "ScheduleKeyDeletion" => self.schedule_key_deletion(by, read(body)?).await,
+            "TagResource" => self.tag_resource(by, read(body)?).await,
+            "UntagResource" => self.untag_resource(by, read(body)?).await,
+            "UpdateAlias" => self.update_alias(by, read(body)?).await,
+            "UpdateKeyDescription" => self.update_key_description(by, read(body)?).await,
             other => Err(Fault::new("UnknownOperationException", format!("{other} is not implemented"))),
         }
     }
-
-    async fn create_key(&self, principal: &Principal, asked: CreateKey) -> Result<Value, Fault> {
-        let unsupported =
-            |what: &str| Err(Fault::new("UnsupportedOperationException", format!("{what} is not supported")));
-        if asked.key_usage.is_some_and(|usage| usage != "ENCRYPT_DECRYPT") {
-            return unsupported("another KeyUsage than ENCRYPT_DECRYPT");
-        }
-        if asked.key_spec.or(asked.customer_master_key_spec).is_some_and(|spec| spec != "SYMMETRIC_DEFAULT") {
-            return unsupported("another KeySpec than SYMMETRIC_DEFAULT");
-        }
-        if asked.origin.is_some_and(|origin| origin != "AWS_KMS") {
-            return unsupported("another Origin than AWS_KMS");
-        }
-        if asked.multi_region == Some(true) {
-            return unsupported("MultiRegion");
-        }
-        if asked.policy.is_some() {
-            return unsupported("Policy");
-        }
-        let description = asked.description.unwrap_or_default();
-        if description.chars().count() > 8192 {
-            return Err(Fault::new("ValidationException", "Description has more than 8192 characters"));
-        }
-        if asked.tags.len() > 50 {
-            return Err(Fault::new("LimitExceededException", "more than 50 tags"));
-        }
-        let tags = asked.tags.into_iter().map(|tag| Tag { key: tag.tag_key, value: tag.tag_value }).collect();
-        let key = self.keystore.create_key(principal, NewKey { description, tags }).await?;
-        Ok(json!({ "KeyMetadata": metadata(&key) }))
-    }
-
-    async fn create_alias(&self, principal: &Principal, asked: CreateAlias) -> Result<Value, Fault> {
-        let name = asked.alias_name.parse::<AliasName>().map_err(|()| {
-            Fault::new("ValidationException", "AliasName must be alias/ and 1 to 250 of [a-zA-Z0-9/_-]")
-        })?;
-        self.keystore.create_alias(principal, name, &KeyRef(asked.target_key_id)).await?;
-        Ok(json!({}))
-    }
-
-    fn list_keys(&self, principal: &Principal, asked: List) -> Result<Value, Fault> {
-        let after = asked.marker.as_deref().map(str::parse).transpose().map_err(|()| invalid_marker())?;
-        let page = self.keystore.list_keys(principal, after, limit(asked.limit)?);
-        let rows = page.items.iter().map(|key| json!({ "KeyId": key.id.to_string(), "KeyArn": key.arn.0 }));
-        let next = page.items.last().map(|key| key.id.to_string());
-        Ok(listing("Keys", rows.collect(), next.filter(|_| page.truncated)))
-    }
-
-    fn list_aliases(&self, principal: &Principal, asked: List) -> Result<Value, Fault> {
-        let after: Option<AliasName> =
-            asked.marker.as_deref().map(str::parse).transpose().map_err(|()| invalid_marker())?;
-        let key = asked.key_id.map(KeyRef);
-        let page = self.keystore.list_aliases(principal, key.as_ref(), after.as_ref(), limit(asked.limit)?)?;
-        let row = |alias: &crate::kms::embedded::AliasDescription| {
-            json!({
-                "AliasName": alias.name.to_string(), "AliasArn": alias.arn, "TargetKeyId": alias.target.to_string(),
-                "CreationDate": seconds(alias.created), "LastUpdatedDate": seconds(alias.updated),
-            })
-        };
-        let next = page.items.last().map(|alias| alias.name.to_string());
-        Ok(listing("Aliases", page.items.iter().map(row).collect(), next.filter(|_| page.truncated)))
-    }
-
-    async fn generate_data_key(&self, principal: &Principal, asked: GenerateDataKey) -> Result<Value, Fault> {
-        let len = match (asked.key_spec.as_deref(), asked.number_of_bytes) {
-            (Some("AES_256"), None) => 32,
-            (Some("AES_128"), None) => 16,
-            (None, Some(len)) => len,
-            _ => {
-                let text = "give either KeySpec (AES_256 or AES_128) or NumberOfBytes";
-                return Err(Fault::new("ValidationException", text));
-            }
-        };
-        let context = EncryptionContext(asked.encryption_context);
-        let made = self.keystore.generate(principal, &KeyRef(asked.key_id), len, &context).await?;
-        Ok(json!({
-            "KeyId": made.key.0, "Plaintext": BASE64.encode(&*made.plaintext),
-            "CiphertextBlob": BASE64.encode(&made.ciphertext),
-        }))
-    }
-
-    async fn encrypt(&self, principal: &Principal, asked: Encrypt) -> Result<Value, Fault> {
-        symmetric(asked.encryption_algorithm.as_deref())?;
-        let sent = Zeroizing::new(asked.plaintext);
-        let plaintext = Zeroizing::new(blob("Plaintext", &sent)?);
-        let context = EncryptionContext(asked.encryption_context);
-        let (key, blob) = self.keystore.encrypt(principal, &KeyRef(asked.key_id), &plaintext, &context).await?;
-        Ok(json!({
-            "KeyId": key.0, "CiphertextBlob": BASE64.encode(blob), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-        }))
-    }
-
-    async fn decrypt(&self, principal: &Principal, asked: Decrypt) -> Result<Value, Fault> {
-        symmetric(asked.encryption_algorithm.as_deref())?;
-        let ciphertext = blob("CiphertextBlob", &asked.ciphertext_blob)?;
-        let context = EncryptionContext(asked.encryption_context);
-        let expected = asked.key_id.map(KeyRef);
-        let (key, plaintext) = self.keystore.decrypt(principal, expected.as_ref(), &ciphertext, &context).await?;
-        Ok(json!({
-            "KeyId": key.0, "Plaintext": BASE64.encode(&*plaintext), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-        }))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct OfKey {
-    key_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct CreateKey {
-    description: Option<String>,
-    key_usage: Option<String>,
-    key_spec: Option<String>,
-    customer_master_key_spec: Option<String>,
-    origin: Option<String>,
-    multi_region: Option<bool>,
-    policy: Option<String>,
-    #[serde(default)]
-    tags: Vec<SentTag>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SentTag {
-    tag_key: String,
-    tag_value: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct CreateAlias {
-    alias_name: String,
-    target_key_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct List {
-    key_id: Option<String>,
-    limit: Option<usize>,
-    marker: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GenerateDataKey {
-    key_id: String,
-    key_spec: Option<String>,
-    number_of_bytes: Option<usize>,
-    #[serde(default)]
-    encryption_context: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Encrypt {
-    key_id: String,
-    plaintext: String,
-    encryption_algorithm: Option<String>,
-    #[serde(default)]
-    encryption_context: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Decrypt {
-    key_id: Option<String>,
-    ciphertext_blob: String,
-    encryption_algorithm: Option<String>,
-    #[serde(default)]
-    encryption_context: BTreeMap<String, String>,
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
@@ -281,64 +113,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     })
 }
 
-fn blob(name: &str, text: &str) -> Result<Vec<u8>, Fault> {
-    BASE64.decode(text).map_err(|_| Fault::new("SerializationException", format!("{name} is not base64")))
-}
-
-fn symmetric(algorithm: Option<&str>) -> Result<(), Fault> {
-    match algorithm {
-        None | Some("SYMMETRIC_DEFAULT") => Ok(()),
-        Some(_) => Err(Fault::new("InvalidKeyUsageException", "the key supports SYMMETRIC_DEFAULT only")),
-    }
-}
-
-fn limit(asked: Option<usize>) -> Result<usize, Fault> {
-    match asked {
-        None => Ok(DEFAULT_PAGE),
-        Some(limit @ 1..=MAX_PAGE) => Ok(limit),
-        Some(_) => Err(Fault::new("ValidationException", "Limit must be between 1 and 1000")),
-    }
-}
-
-fn invalid_marker() -> Fault {
-    Fault::new("InvalidMarkerException", "the marker is not one that this service gave")
-}
-
-fn listing(name: &str, rows: Vec<Value>, next: Option<String>) -> Value {
-    let mut value = json!({ name: rows, "Truncated": next.is_some() });
-    if let Some(next) = next {
-        value["NextMarker"] = Value::String(next);
-    }
-    value
-}
-
-fn metadata(key: &KeyDescription) -> Value {
-    let state = match key.state {
-        KeyState::Enabled => "Enabled",
-        KeyState::Disabled => "Disabled",
-        KeyState::PendingDeletion => "PendingDeletion",
-        KeyState::PendingImport => "PendingImport",
-    };
-    let origin = match key.origin {
-        KeyOrigin::Service => "AWS_KMS",
-        KeyOrigin::External => "EXTERNAL",
-    };
-    let mut value = json!({
-        "AWSAccountId": key.arn.0.split(':').nth(4).unwrap_or_default(),
-        "KeyId": key.id.to_string(), "Arn": key.arn.0, "CreationDate": seconds(key.created),
-        "Enabled": key.state == KeyState::Enabled, "Description": key.description, "KeyUsage": "ENCRYPT_DECRYPT",
-        "KeyState": state, "Origin": origin, "KeyManager": if key.service_managed { "AWS" } else { "CUSTOMER" },
-        "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT", "KeySpec": "SYMMETRIC_DEFAULT",
-        "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"], "MultiRegion": false,
-    });
-    if let Some(deletion) = key.deletion {
-        value["DeletionDate"] = seconds(deletion);
-    }
-    value
-}
-
 /// Seconds since 1970 with three decimals, as the protocol writes times.
-fn seconds(at: crate::types::Timestamp) -> Value {
+pub(super) fn seconds(at: Timestamp) -> Value {
     #[allow(clippy::cast_precision_loss, reason = "milliseconds stay exact in a double for 285,000 years")]
     let seconds = at.0 as f64 / 1000.0;
     json!(seconds)

@@ -46,10 +46,19 @@ impl From<AdminError> for Fault {
     fn from(error: AdminError) -> Self {
         let message = error.to_string();
         match error {
+            AdminError::ExpiredImportToken => Self::new("ExpiredImportTokenException", message),
+            AdminError::IncorrectMaterial => Self::new("IncorrectKeyMaterialException", message),
+            AdminError::InvalidImportToken => Self::new("InvalidImportTokenException", message),
+            AdminError::Unsupported(_) => Self::new("UnsupportedOperationException", message),
             AdminError::IncorrectKey => Self::new("IncorrectKeyException", message),
             AdminError::Kms(error) => error.into(),
+            AdminError::InvalidTag(_) => Self::new("TagException", message),
             AdminError::LimitExceeded(_) => Self::new("LimitExceededException", message),
+            AdminError::MalformedPolicy(_) => Self::new("MalformedPolicyDocumentException", message),
+            AdminError::NotPendingDeletion(_) => Self::new("KMSInvalidStateException", message),
+            AdminError::Overtaken => Self::ours(503, "DependencyTimeoutException"),
             AdminError::ReservedAlias(_) => Self::new("NotAuthorizedException", message),
+            AdminError::ServiceManaged(_) => Self::new("AccessDeniedException", message),
         }
     }
 }

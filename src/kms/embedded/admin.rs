@@ -1,50 +1,87 @@
-//! Making, showing, listing, naming and switching CMKs. A change is checked, written, synced and put into memory on one
-//! blocking thread, one change at a time.
+//! Making, showing and listing CMKs.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::kms::{Error, KeyArn, KeyRef, Principal};
 use crate::types::{Timestamp, UserId, random};
 
 use super::audit;
-use super::disk::Name;
+use super::change::Change;
+use super::import::Expiry;
 use super::keystore::{EmbeddedKms, Inner, open_material};
 use super::names::{AliasName, Asked, KeyId};
-use super::record::{AliasRecord, CmkRecord, KeyOrigin, KeyState, KeyUsage, MaterialVersion, Tag, encode};
+use super::record::{CmkRecord, KeyOrigin, KeyState, KeyUsage, MaterialVersion, Tag, VersionCause};
+use super::rights::{Asker, Right};
 use super::seal::{Slot, no_random};
-use super::state::{AliasesOf, Cmk};
+use super::state::Cmk;
+use super::tags::{check_description, check_tags};
 
 use zeroize::Zeroizing;
 
 /// CMKs that one owner may have: what a tenant can make of our memory is bounded.
 const MAX_KEYS_PER_OWNER: usize = 10_000;
-/// Aliases that one CMK may have, AWS KMS's quota.
-const MAX_ALIASES_PER_KEY: usize = 50;
 
 /// Why an administrative call was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
+    /// The import token's time is over.
+    #[error("the import token has expired")]
+    ExpiredImportToken,
     /// The ciphertext was made under another CMK than the one that the caller expects.
     #[error("the ciphertext belongs to another key")]
     IncorrectKey,
+    /// The material is not 256 bits, or not what was imported before.
+    #[error("the key material is not a 256-bit key, or not the one that was imported before")]
+    IncorrectMaterial,
+    /// The import token is none of this CMK.
+    #[error("the import token was not made for this key, or was altered")]
+    InvalidImportToken,
+    /// A tag that is none (said in the text).
+    #[error("{0}")]
+    InvalidTag(String),
     /// As for every use of a CMK.
     #[error(transparent)]
     Kms(#[from] Error),
     /// A quota is used up (said in the text).
     #[error("{0}")]
     LimitExceeded(String),
+    /// The key policy is none, or would lock its author out (said in the text).
+    #[error("{0}")]
+    MalformedPolicy(String),
+    /// The CMK does not wait for its deletion.
+    #[error("{0} is not pending deletion.")]
+    NotPendingDeletion(String),
+    /// Another gateway changed the keystore first. Never seen outside: the change is tried again on what is there then.
+    #[error("the keystore was changed by another gateway")]
+    Overtaken,
     /// The alias is one that only the service makes (`alias/aws/…`).
     #[error("{0} is reserved for the service")]
     ReservedAlias(AliasName),
+    /// The CMK is the service's own: what others keep under it is not to be taken from them.
+    #[error("{0} is managed by the service")]
+    ServiceManaged(String),
+    /// The CMK is not of a kind that can do this (said in the text).
+    #[error("{0}")]
+    Unsupported(String),
 }
 
-/// What a new CMK is made with; the caller has checked lengths.
-#[derive(Debug, Clone, Default)]
+/// What a new CMK is made with.
+#[derive(Debug, Clone)]
 pub struct NewKey {
+    /// Where its material comes from: made now, or imported later.
+    pub origin: KeyOrigin,
     /// Shown in descriptions.
     pub description: String,
     /// Kept with the CMK.
     pub tags: Vec<Tag>,
+    /// Its policy, and whether its author may be locked out by it; without one, the default.
+    pub policy: Option<(String, bool)>,
+}
+
+impl Default for NewKey {
+    fn default() -> Self {
+        Self { origin: KeyOrigin::Service, description: String::new(), tags: Vec::new(), policy: None }
+    }
 }
 
 /// A CMK as its administrator sees it.
@@ -62,41 +99,54 @@ pub struct KeyDescription {
     pub origin: KeyOrigin,
     /// When it was made.
     pub created: Timestamp,
-    /// When it will be deleted, if it is pending deletion.
+    /// When it will be deleted, if it waits for that.
     pub deletion: Option<Timestamp>,
+    /// When its imported material ends, if it has any.
+    pub expiry: Option<Expiry>,
+    /// How many days a version wraps and when the next one is made, where rotation is on.
+    pub rotation: Option<(u16, Timestamp)>,
+    /// The version that wraps, and when it was made; none while the material is still to be imported.
+    pub current: Option<(u32, Timestamp)>,
     /// Whether the service manages it (nobody owns it).
     pub service_managed: bool,
 }
 
 impl KeyDescription {
-    fn of(cmk: &Cmk) -> Self {
+    /// `None` for a CMK that is deleted by now.
+    fn of(cmk: &Cmk, now: Timestamp) -> Option<Self> {
         let record = &cmk.record;
-        Self {
+        let state = cmk.state_at(now)?;
+        let imported = record.import.as_ref().filter(|_| !record.versions.is_empty());
+        let expiry = imported.map(|import| import.expires.map_or(Expiry::Never, Expiry::At));
+        Some(Self {
             id: record.id,
             arn: record.arn.clone(),
             description: record.description.clone(),
-            state: record.state,
+            state,
             origin: record.origin,
             created: record.created,
             deletion: record.deletion,
+            expiry: expiry.filter(|_| state != KeyState::PendingImport),
+            rotation: record.rotation.map(|rotation| (rotation.period_days, rotation.next)),
+            current: record.versions.last().map(|version| (version.number, version.created)),
             service_managed: record.owner.is_none(),
-        }
+        })
     }
 }
 
-/// An alias as its administrator sees it.
+/// A CMK in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AliasDescription {
-    /// Its name.
-    pub name: AliasName,
+pub struct KeyRow {
+    /// Its id.
+    pub id: KeyId,
     /// Its ARN.
-    pub arn: String,
-    /// The CMK it stands for.
-    pub target: KeyId,
-    /// When it was made.
-    pub created: Timestamp,
-    /// When its target last changed.
-    pub updated: Timestamp,
+    pub arn: KeyArn,
+}
+
+impl KeyRow {
+    fn of(cmk: &Cmk) -> Self {
+        Self { id: cmk.record.id, arn: cmk.record.arn.clone() }
+    }
 }
 
 /// A page of a listing.
@@ -110,7 +160,7 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// Of up to `limit + 1` rows; the one too many only says that there are more.
-    fn cut(mut items: Vec<T>, limit: usize) -> Self {
+    pub(super) fn cut(mut items: Vec<T>, limit: usize) -> Self {
         let truncated = items.len() > limit;
         items.truncate(limit);
         Self { items, truncated }
@@ -123,11 +173,11 @@ impl EmbeddedKms {
     /// # Errors
     /// [`AdminError::LimitExceeded`]; [`Error::Unavailable`] when the disk or the random generator fails.
     pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<KeyDescription, AdminError> {
-        let owner = principal.user.clone();
-        let made = self.change(move |inner| inner.create_key(Some(owner), new)).await;
+        let by = principal.clone();
+        let made = self.change(move |inner| inner.create_key(&by, new.clone())).await;
         let arn = made.as_ref().map_or("", |cmk| cmk.record.arn.0.as_str());
         audit::administered("CreateKey", principal, arn, made.as_ref().map(|_| ()));
-        made.map(|cmk| KeyDescription::of(&cmk))
+        self.describe(&*made?)
     }
 
     /// Describes a CMK to its owner, the root user, or (the service-managed default) anyone.
@@ -136,101 +186,31 @@ impl EmbeddedKms {
     /// [`Error::NotFound`], [`Error::Denied`].
     pub async fn describe_key(&self, principal: &Principal, key: &KeyRef) -> Result<KeyDescription, AdminError> {
         let cmk = self.resolve(Some(key)).await?;
-        if cmk.record.owner.is_some() {
-            may_administer(principal, &cmk)?;
-        }
-        Ok(KeyDescription::of(&cmk))
+        self.inner.authorize(&Asker::administrator(principal), Right::DescribeKey, &cmk)?;
+        self.describe(&cmk)
+    }
+
+    fn describe(&self, cmk: &Cmk) -> Result<KeyDescription, AdminError> {
+        let described = KeyDescription::of(cmk, self.inner.clock.now());
+        described.ok_or_else(|| Error::NotFound(cmk.record.arn.0.clone()).into())
     }
 
     /// A page of the caller's CMKs (root: of all) after `after`, by id.
     #[must_use]
-    pub fn list_keys(&self, principal: &Principal, after: Option<KeyId>, limit: usize) -> Page<KeyDescription> {
+    pub fn list_keys(&self, principal: &Principal, after: Option<KeyId>, limit: usize) -> Page<KeyRow> {
         let owner = (!principal.root).then_some(&principal.user);
         let rows = self.inner.state().page_of_keys(owner, after, limit.saturating_add(1));
-        Page::cut(rows.iter().map(|cmk| KeyDescription::of(cmk)).collect(), limit)
+        Page::cut(rows.iter().map(|cmk| KeyRow::of(cmk)).collect(), limit)
     }
 
-    /// Gives a CMK of the caller's a name. Names are one space for all users. Durable when it returns.
-    ///
-    /// # Errors
-    /// [`AdminError::ReservedAlias`]; [`Error::AlreadyExists`], [`Error::NotFound`], [`Error::Denied`],
-    /// [`Error::PendingDeletion`]; [`AdminError::LimitExceeded`].
-    pub async fn create_alias(
-        &self,
-        principal: &Principal,
-        name: AliasName,
-        target: &KeyRef,
-    ) -> Result<(), AdminError> {
-        let (by, to) = (principal.clone(), target.0.clone());
-        let done = self.change(move |inner| inner.create_alias(&by, name, &to)).await;
-        audit::administered("CreateAlias", principal, &target.0, done.as_ref().copied());
-        done
-    }
-
-    /// A page of aliases after `after`, by name: those of one CMK, else those of all the caller's CMKs (root: all).
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`].
-    pub fn list_aliases(
-        &self,
-        principal: &Principal,
-        key: Option<&KeyRef>,
-        after: Option<&AliasName>,
-        limit: usize,
-    ) -> Result<Page<AliasDescription>, AdminError> {
-        let target = match key {
-            None => None,
-            Some(key) => {
-                let cmk = self.inner.find(&key.0)?;
-                if cmk.record.owner.is_some() {
-                    may_administer(principal, &cmk)?;
-                }
-                Some(cmk.record.id)
-            }
-        };
-        let of = match target {
-            Some(target) => AliasesOf::Key(target),
-            None if principal.root => AliasesOf::Everyone,
-            None => AliasesOf::Owner(&principal.user),
-        };
-        let rows = self.inner.state().page_of_aliases(of, after, limit.saturating_add(1));
-        let shown = |alias: &Arc<AliasRecord>| AliasDescription {
-            name: alias.name.clone(),
-            arn: self.inner.place.alias_arn(&alias.name),
-            target: alias.target,
-            created: alias.created,
-            updated: alias.updated,
-        };
-        Ok(Page::cut(rows.iter().map(shown).collect(), limit))
-    }
-
-    /// Lets a CMK be used again. Durable when it returns, and in force for every call after.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], [`Error::PendingDeletion`], [`Error::PendingImport`].
-    pub async fn enable_key(&self, principal: &Principal, key: &KeyRef) -> Result<(), AdminError> {
-        self.switch("EnableKey", principal, key, KeyState::Enabled).await
-    }
-
-    /// Keeps a CMK from being used. Durable when it returns, and in force for every call after.
-    ///
-    /// # Errors
-    /// As [`EmbeddedKms::enable_key`].
-    pub async fn disable_key(&self, principal: &Principal, key: &KeyRef) -> Result<(), AdminError> {
-        self.switch("DisableKey", principal, key, KeyState::Disabled).await
-    }
-
-    async fn switch(
-        &self,
-        operation: &'static str,
-        principal: &Principal,
-        key: &KeyRef,
-        to: KeyState,
-    ) -> Result<(), AdminError> {
-        let (by, named) = (principal.clone(), key.0.clone());
-        let done = self.change(move |inner| inner.switch(&by, &named, to)).await;
-        audit::administered(operation, principal, &key.0, done.as_ref().copied());
-        done
+    /// At most `limit` of the caller's CMKs (root: of all) behind the first `skip`, by id, and how many there are. For a
+    /// dialect that numbers its pages: what it costs grows with `skip`.
+    #[must_use]
+    pub fn window_of_keys(&self, principal: &Principal, skip: usize, limit: usize) -> (Vec<KeyRow>, usize) {
+        let owner = (!principal.root).then_some(&principal.user);
+        let state = self.inner.state();
+        let rows = state.page_of_keys(owner, None, skip.saturating_add(limit));
+        (rows.iter().skip(skip).map(|cmk| KeyRow::of(cmk)).collect(), state.count_of_keys(owner))
     }
 
     /// The service-managed default CMK; made now unless another call was faster.
@@ -241,8 +221,9 @@ impl EmbeddedKms {
                 return Ok(cmk);
             }
             let description = "Default key that protects objects when no other key is defined".to_owned();
-            let cmk = inner.new_cmk(None, NewKey { description, tags: Vec::new() })?;
-            inner.keep(Some(Arc::clone(&cmk)), Some(inner.new_alias(alias, cmk.record.id)))?;
+            let cmk = inner.new_cmk(None, NewKey { description, ..NewKey::default() })?;
+            let alias = Some(inner.new_alias(alias, cmk.record.id));
+            inner.keep(Change { cmk: Some(Arc::clone(&cmk)), alias, ..Change::default() })?;
             Ok(cmk)
         });
         made.await.map_err(|error| match error {
@@ -256,130 +237,59 @@ impl EmbeddedKms {
         let named = key.0.clone();
         let changed = self.change(move |inner| {
             let cmk = inner.find(&named)?;
-            inner.keep(Some(inner.with_state(&cmk, to)), None)
+            inner.keep(Inner::with(&cmk, |record| record.state = to).into())
         });
         changed.await.unwrap();
-    }
-
-    /// Runs one change on a blocking thread, after those that were asked for before it. It runs to its end even when
-    /// the caller goes away.
-    async fn change<T: Send + 'static>(
-        &self,
-        change: impl FnOnce(&Inner) -> Result<T, AdminError> + Send + 'static,
-    ) -> Result<T, AdminError> {
-        let stopped = |_| Error::Unavailable("the keystore is shutting down".to_owned());
-        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| stopped(()))?;
-        let inner = Arc::clone(&self.inner);
-        let done = tokio::task::spawn_blocking(move || {
-            let done = change(&inner);
-            // Before the turn passes on, so that a closed keystore is closed when the last answer is out.
-            drop(inner);
-            drop(turn);
-            done
-        });
-        done.await.map_err(|_| stopped(()))?
     }
 }
 
 impl Inner {
-    fn create_key(&self, owner: Option<UserId>, new: NewKey) -> Result<Arc<Cmk>, AdminError> {
-        let owned = owner.as_ref().map_or(0, |owner| self.state().keys_owned(owner));
-        if owned >= MAX_KEYS_PER_OWNER {
+    fn create_key(&self, by: &Principal, new: NewKey) -> Result<Arc<Cmk>, AdminError> {
+        check_description(&new.description)?;
+        check_tags(&new.tags)?;
+        if self.state().keys_owned(&by.user) >= MAX_KEYS_PER_OWNER {
             return Err(AdminError::LimitExceeded(format!("a user may have {MAX_KEYS_PER_OWNER} keys")));
         }
-        let cmk = self.new_cmk(owner, new)?;
-        self.keep(Some(Arc::clone(&cmk)), None)?;
+        let policy = new.policy.clone();
+        let cmk = self.new_cmk(Some(by.user.clone()), new)?;
+        if let Some((document, lockout)) = policy {
+            self.check_policy(by, &cmk, &document, lockout)?;
+        }
+        self.keep(Arc::clone(&cmk).into())?;
         Ok(cmk)
-    }
-
-    fn create_alias(&self, principal: &Principal, name: AliasName, target: &str) -> Result<(), AdminError> {
-        if name.is_reserved() {
-            return Err(AdminError::ReservedAlias(name));
-        }
-        let cmk = self.find(target)?;
-        may_administer(principal, &cmk)?;
-        if cmk.record.state == KeyState::PendingDeletion {
-            return Err(Error::PendingDeletion(cmk.record.arn.0.clone()).into());
-        }
-        if self.state().alias(&name).is_some() {
-            return Err(Error::AlreadyExists(self.place.alias_arn(&name)).into());
-        }
-        if self.state().aliases_to(cmk.record.id) >= MAX_ALIASES_PER_KEY {
-            return Err(AdminError::LimitExceeded(format!("a key may have {MAX_ALIASES_PER_KEY} aliases")));
-        }
-        self.keep(None, Some(self.new_alias(name, cmk.record.id)))
-    }
-
-    fn switch(&self, principal: &Principal, key: &str, to: KeyState) -> Result<(), AdminError> {
-        let cmk = self.find(key)?;
-        may_administer(principal, &cmk)?;
-        let arn = || cmk.record.arn.0.clone();
-        match cmk.record.state {
-            KeyState::PendingDeletion => return Err(Error::PendingDeletion(arn()).into()),
-            KeyState::PendingImport => return Err(Error::PendingImport(arn()).into()),
-            KeyState::Enabled | KeyState::Disabled if cmk.record.state == to => return Ok(()),
-            KeyState::Enabled | KeyState::Disabled => {}
-        }
-        self.keep(Some(self.with_state(&cmk, to)), None)
-    }
-
-    fn with_state(&self, cmk: &Cmk, state: KeyState) -> Arc<Cmk> {
-        let record = CmkRecord { state, ..cmk.record.clone() };
-        Arc::new(Cmk { record, material: cmk.material.clone() })
     }
 
     fn new_cmk(&self, owner: Option<UserId>, new: NewKey) -> Result<Arc<Cmk>, AdminError> {
         let id = KeyId::random().map_err(no_random)?;
         let created = self.clock.now();
-        let plain = Zeroizing::new(random::<32>().map_err(no_random)?);
-        let sealed = self.root.seal(Slot::Material(id.as_bytes(), 1), plain.as_slice())?;
+        let versions = match new.origin {
+            KeyOrigin::External => Vec::new(),
+            KeyOrigin::Service => vec![self.new_version(id, 1, VersionCause::First)?],
+        };
         let record = CmkRecord {
             id,
             arn: self.place.key_arn(id),
             description: new.description,
             owner,
-            state: KeyState::Enabled,
+            state: if versions.is_empty() { KeyState::PendingImport } else { KeyState::Enabled },
             usage: KeyUsage::EncryptDecrypt,
-            origin: KeyOrigin::Service,
+            origin: new.origin,
             created,
             deletion: None,
             tags: new.tags,
-            versions: vec![MaterialVersion { number: 1, created, sealed }],
+            versions,
+            rotation: None,
+            import: None,
+            policy: new.policy.map(|(document, _)| document),
         };
         // Opened from what will be written, so that a key never works today that would not open after a restart.
         Ok(Arc::new(open_material(&self.root, record)?))
     }
 
-    fn new_alias(&self, name: AliasName, target: KeyId) -> AliasRecord {
-        let now = self.clock.now();
-        AliasRecord { name, target, created: now, updated: now }
+    /// Fresh material for a CMK.
+    pub(super) fn new_version(&self, id: KeyId, number: u32, cause: VersionCause) -> Result<MaterialVersion, Error> {
+        let plain = Zeroizing::new(random::<32>().map_err(no_random)?);
+        let sealed = self.root.seal(Slot::Material(id.as_bytes(), number), plain.as_slice())?;
+        Ok(MaterialVersion { number, created: self.clock.now(), cause, sealed })
     }
-
-    /// Writes what is new, all of it or nothing, then puts it into memory.
-    fn keep(&self, cmk: Option<Arc<Cmk>>, alias: Option<AliasRecord>) -> Result<(), AdminError> {
-        let mut records = Vec::with_capacity(2);
-        if let Some(cmk) = &cmk {
-            let id = cmk.record.id;
-            records.push((Name::Cmk(id), self.root.seal(Slot::Cmk(id.as_bytes()), &encode(&cmk.record)?)?));
-        }
-        if let Some(alias) = &alias {
-            let index = self.root.alias_index(alias.name.as_str())?;
-            records.push((Name::Alias(index), self.root.seal(Slot::Alias(&index), &encode(alias)?)?));
-        }
-        self.disk.write(&records)?;
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cmk) = cmk {
-            state.put_key(cmk);
-        }
-        if let Some(alias) = alias {
-            state.put_alias(alias);
-        }
-        Ok(())
-    }
-}
-
-/// The owner and the root user administer a CMK; a service-managed one, the root user only.
-fn may_administer(principal: &Principal, cmk: &Cmk) -> Result<(), Error> {
-    let owner = cmk.record.owner.as_ref() == Some(&principal.user);
-    if owner || principal.root { Ok(()) } else { Err(Error::Denied(cmk.record.arn.0.clone())) }
 }

@@ -7,7 +7,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rocksdb::{DB, DBRecoveryMode, ErrorKind, IteratorMode, LogLevel, Options, WriteBatch, WriteOptions};
+use rocksdb::{
+    BottommostLevelCompaction, CompactOptions, DB, DBRecoveryMode, ErrorKind, IteratorMode, LogLevel, Options,
+    WriteBatch, WriteOptions,
+};
 
 use crate::kms::Error;
 
@@ -23,7 +26,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    fn bytes(self) -> Vec<u8> {
+    pub(super) fn bytes(self) -> Vec<u8> {
         match self {
             Self::Check => b"c".to_vec(),
             Self::ServiceKey => b"s".to_vec(),
@@ -32,7 +35,7 @@ impl Name {
         }
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first()? {
             (b'c', []) => Some(Self::Check),
             (b's', []) => Some(Self::ServiceKey),
@@ -40,6 +43,32 @@ impl Name {
             (b'a', index) => Some(Self::Alias(index.try_into().ok()?)),
             _ => None,
         }
+    }
+}
+
+/// Where the keystore's sealed records are kept, under opaque names. Blocking.
+pub trait Shelf: Send + Sync {
+    /// All records, in no promised order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error>;
+    /// Writes all of these or none; durable when it returns. An empty value takes the record of its name away, and an
+    /// empty record that is read is none. `Ok(false)`: others have changed what is there since it was read, and nothing
+    /// was written.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error>;
+    /// Whether nothing can be written before the next start.
+    fn is_read_only(&self) -> bool;
+    /// Takes what was replaced or removed off the medium, as far as that can be done from here: a deleted key's sealed
+    /// material is not to lie in a file that only nobody reads any more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the records are as they were written, whatever is left of older ones.
+    fn scrub(&self) -> Result<(), Error> {
+        Ok(())
     }
 }
 
@@ -90,43 +119,50 @@ impl Disk {
         let db = DB::open(&options, &path).map_err(|e| opening(&e))?;
         Ok(Self { db, failed: AtomicBool::new(false) })
     }
+}
 
-    /// Whether a write failed; see [`Disk::write`].
-    pub(super) fn is_read_only(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+impl Shelf for Disk {
+    fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        let entries = self.db.iterator(IteratorMode::Start);
+        entries.map(|entry| entry.map(|(name, value)| (name.into(), value.into())).map_err(|e| opening(&e))).collect()
     }
 
-    pub(super) fn read(&self, name: Name) -> Result<Option<Vec<u8>>, Error> {
-        self.db.get(name.bytes()).map_err(|e| opening(&e))
-    }
-
-    /// Shows every record, in no promised order.
-    pub(super) fn for_each(&self, mut see: impl FnMut(Name, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
-        for entry in self.db.iterator(IteratorMode::Start) {
-            let (name, value) = entry.map_err(|e| opening(&e))?;
-            let name = Name::parse(&name).ok_or_else(|| Error::Corrupt("a record of an unknown kind".to_owned()))?;
-            see(name, &value)?;
-        }
-        Ok(())
-    }
-
-    /// Writes all of these or none; durable when it returns. A write that fails is the last: what a failed sync left on
-    /// the disk cannot be known until the next start reads it.
-    pub(super) fn write(&self, records: &[(Name, Vec<u8>)]) -> Result<(), Error> {
+    /// A write that fails is the last: what a failed sync left on the disk cannot be known until the next start reads it.
+    fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error> {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Unavailable("the keystore is read-only since a write failed; restart".to_owned()));
         }
         let mut batch = WriteBatch::default();
         for (name, value) in records {
-            batch.put(name.bytes(), value);
+            if value.is_empty() {
+                batch.delete(name);
+            } else {
+                batch.put(name, value);
+            }
         }
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        self.db.write_opt(batch, &options).map_err(|e| {
+        let written = self.db.write_opt(batch, &options).map_err(|e| {
             self.failed.store(true, Ordering::Release);
             tracing::error!(error = %e, "the keystore cannot be written and is read-only from now on");
             Error::Unavailable("the keystore cannot be written".to_owned())
-        })
+        });
+        written.map(|()| true)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// The log is begun anew and every table is written again without what is no record any more; the files before them
+    /// are unlinked. What the disk keeps of unlinked files is not in our hands.
+    fn scrub(&self) -> Result<(), Error> {
+        self.db.flush().map_err(|e| Error::Unavailable(format!("the keystore's log cannot be flushed: {e}")))?;
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        options.set_exclusive_manual_compaction(true);
+        self.db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
     }
 }
 
@@ -148,18 +184,41 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = Name::Cmk(KeyId::from_bytes([7; 16]));
         let disk = Disk::open(dir.path(), true).unwrap();
-        disk.write(&[(name, b"sealed".to_vec()), (Name::Check, b"check".to_vec())]).unwrap();
+        let records = vec![(name.bytes(), b"sealed".to_vec()), (Name::Check.bytes(), b"check".to_vec())];
+        assert!(disk.write(records.clone()).unwrap());
         assert!(matches!(Disk::open(dir.path(), false), Err(Error::Unavailable(_))));
         drop(disk);
         let disk = Disk::open(dir.path(), false).unwrap();
-        assert_eq!(disk.read(name).unwrap().unwrap(), b"sealed");
-        let mut seen = 0;
-        disk.for_each(|_, _| {
-            seen += 1;
-            Ok(())
+        let mut there = disk.read_all().unwrap();
+        there.sort();
+        let mut expected = records;
+        expected.sort();
+        assert_eq!(there, expected);
+    }
+
+    #[test]
+    fn what_was_taken_away_is_in_no_file_after_scrubbing() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path(), true).unwrap();
+        let (gone, kept) = (Name::Cmk(KeyId::from_bytes([7; 16])), Name::Cmk(KeyId::from_bytes([8; 16])));
+        // Incompressible, so that it stands in the files as it is.
+        let secret: [u8; 64] = crate::types::random().unwrap();
+        let write = |name: Name, value: &[u8]| assert!(disk.write(vec![(name.bytes(), value.to_vec())]).unwrap());
+        write(gone, &secret);
+        write(kept, &secret[..32]);
+        disk.scrub().unwrap();
+        assert!(lies_in(dir.path(), &secret[32..]), "it does not look into the right files");
+        write(gone, b"");
+        disk.scrub().unwrap();
+        assert!(!lies_in(dir.path(), &secret[32..]));
+        assert_eq!(disk.read_all().unwrap(), vec![(kept.bytes(), secret[..32].to_vec())]);
+    }
+
+    fn lies_in(dir: &Path, bytes: &[u8]) -> bool {
+        std::fs::read_dir(directory(dir)).unwrap().any(|file| {
+            let content = std::fs::read(file.unwrap().path()).unwrap();
+            content.windows(bytes.len()).any(|window| window == bytes)
         })
-        .unwrap();
-        assert_eq!(seen, 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Opening the keystore, and using its CMKs.
+//! Opening the keystore, and wrapping data keys for the gateway.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,22 +12,19 @@ use zeroize::Zeroizing;
 use crate::kms::{DataKey, EncryptionContext, Error, GeneratedKey, KeyArn, KeyRef, KeyService, Principal, WrappedKey};
 use crate::types::{Clock, random};
 
-use super::admin::AdminError;
-use super::audit;
-use super::disk::{self, Disk, Name};
-use super::names::{AliasName, Asked, Place};
-use super::record::{AliasRecord, CmkRecord, KeyState, decode};
+use super::call::Call;
+use super::disk::{self, Disk, Name, Shelf};
+use super::key_policy::KeyPolicy;
+use super::names::{AliasName, Asked, KeyId, Place};
+use super::record::{AliasRecord, CmkRecord, decode};
+use super::rights::{Right, Via};
 use super::root_key::RootKey;
 use super::seal::{Slot, no_random};
 use super::state::{Cmk, Material, State};
-use super::wrap::{self, Blob};
+use super::wrap::Blob;
 
 /// What the check record says once opened.
 const CHECK: &[u8] = b"sealgate keystore 1";
-/// The most that [`EmbeddedKms::encrypt`] takes, as AWS KMS documents it.
-const MAX_PLAINTEXT: usize = 4096;
-/// The longest random plaintext that [`EmbeddedKms::generate`] makes.
-const MAX_GENERATED: usize = 1024;
 
 /// Where the keystore says it is: its keys' ARNs are made of it.
 #[derive(Debug, Clone)]
@@ -44,34 +41,20 @@ impl Default for KeystoreOptions {
     }
 }
 
-/// Random bytes made by [`EmbeddedKms::generate`].
-pub struct Generated {
-    /// The CMK.
-    pub key: KeyArn,
-    /// The bytes.
-    pub plaintext: Zeroizing<Vec<u8>>,
-    /// The same, wrapped.
-    pub ciphertext: Vec<u8>,
-}
-
-impl fmt::Debug for Generated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generated").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
 /// The embedded key service. Using a CMK reads no disk; a change of one is on the disk before it is answered or used.
 pub struct EmbeddedKms {
     pub(super) inner: Arc<Inner>,
     /// Lets one change through at a time. The permit travels into the blocking thread that writes, so a caller that goes
     /// away neither stops a change half-way nor lets the next one start before it.
     pub(super) turn: Arc<Semaphore>,
+    /// Lets one wrapping key be made at a time.
+    pub(super) making: Arc<Semaphore>,
 }
 
 pub(super) struct Inner {
     pub(super) root: RootKey,
     pub(super) place: Place,
-    pub(super) disk: Disk,
+    pub(super) disk: Box<dyn Shelf>,
     /// Held for look-ups and for putting finished changes in, never across I/O or `.await`.
     pub(super) state: RwLock<State>,
     pub(super) clock: Arc<dyn Clock>,
@@ -82,16 +65,6 @@ impl fmt::Debug for EmbeddedKms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedKms").field("place", &self.inner.place).finish_non_exhaustive()
     }
-}
-
-/// On which way a CMK is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Via {
-    /// By a key administrator's own call. The service-managed CMK is closed to it, as AWS's key policy for
-    /// `alias/aws/s3` closes it (`kms:ViaService`): its plaintexts are other tenants' data keys.
-    Api,
-    /// By the gateway, which has judged the caller's right to the object and binds the object in the context.
-    Gateway,
 }
 
 impl EmbeddedKms {
@@ -112,14 +85,33 @@ impl EmbeddedKms {
             return Err(lost("missing"));
         }
         let disk = Disk::open(data_dir, !data_exists)?;
-        let service_key = match disk.read(Name::Check)? {
-            Some(check) => open_service_key(&root, &disk, &check)?,
-            None => begin(&root, &disk, data_exists)?,
+        Self::open_on(Box::new(disk), root, options, clock, data_exists)
+    }
+
+    /// As [`EmbeddedKms::open`], on a shelf of the caller's, which other gateways may share. Blocking.
+    ///
+    /// # Errors
+    /// As [`EmbeddedKms::open`].
+    pub fn open_on(
+        disk: Box<dyn Shelf>,
+        root: RootKey,
+        options: KeystoreOptions,
+        clock: Arc<dyn Clock>,
+        data_exists: bool,
+    ) -> Result<Self, Error> {
+        let (service_key, records) = loop {
+            let records = disk.read_all()?;
+            if let Some(check) = record(&records, Name::Check) {
+                break (open_service_key(&root, &records, check)?, records);
+            }
+            // Another gateway may begin at the same moment: then there is something to read.
+            begin(&root, disk.as_ref(), &records, data_exists)?;
         };
-        let state = load(&root, &disk)?;
+        let state = load(&root, &records)?;
         let place = Place { region: options.region, account: options.account };
         let inner = Inner { root, place, disk, state: RwLock::new(state), clock, service_key };
-        Ok(Self { inner: Arc::new(inner), turn: Arc::new(Semaphore::new(1)) })
+        let one = || Arc::new(Semaphore::new(1));
+        Ok(Self { inner: Arc::new(inner), turn: one(), making: one() })
     }
 
     /// A copy of the service's own key (SSE-S3, and what the attribute key is derived from). It is not a CMK: it has no
@@ -133,97 +125,6 @@ impl EmbeddedKms {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.inner.disk.is_read_only()
-    }
-
-    /// Makes `len` (1–1,024) random bytes, plain and wrapped: the API's GenerateDataKey.
-    ///
-    /// # Errors
-    /// As [`KeyService::generate_data_key`]; [`Error::Invalid`] for another length.
-    pub async fn generate(
-        &self,
-        principal: &Principal,
-        key: &KeyRef,
-        len: usize,
-        context: &EncryptionContext,
-    ) -> Result<Generated, Error> {
-        if !(1..=MAX_GENERATED).contains(&len) {
-            return Err(Error::Invalid(format!("the number of bytes must be between 1 and {MAX_GENERATED}")));
-        }
-        let mut plaintext = Zeroizing::new(vec![0; len]);
-        aws_lc_rs::rand::fill(&mut plaintext).map_err(|_| no_random(crate::types::RandomError))?;
-        let call = Call { operation: "GenerateDataKey", via: Via::Api, principal, context };
-        let (key, ciphertext) = self.seal(&call, Some(key), &plaintext).await?;
-        Ok(Generated { key, plaintext, ciphertext })
-    }
-
-    /// Encrypts 1–4,096 bytes directly under a CMK: the API's Encrypt.
-    ///
-    /// # Errors
-    /// As [`KeyService::wrap`]; [`Error::Invalid`] for another length.
-    pub async fn encrypt(
-        &self,
-        principal: &Principal,
-        key: &KeyRef,
-        plaintext: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<(KeyArn, Vec<u8>), Error> {
-        if !(1..=MAX_PLAINTEXT).contains(&plaintext.len()) {
-            return Err(Error::Invalid(format!("the plaintext must have between 1 and {MAX_PLAINTEXT} bytes")));
-        }
-        let call = Call { operation: "Encrypt", via: Via::Api, principal, context };
-        self.seal(&call, Some(key), plaintext).await
-    }
-
-    /// Decrypts what [`EmbeddedKms::generate`], [`EmbeddedKms::encrypt`] or the key service made: the API's Decrypt.
-    /// The ciphertext names its CMK; when `expected` is given, it must be that one.
-    ///
-    /// # Errors
-    /// [`AdminError::IncorrectKey`]; else as [`KeyService::unwrap_key`].
-    pub async fn decrypt(
-        &self,
-        principal: &Principal,
-        expected: Option<&KeyRef>,
-        ciphertext: &[u8],
-        context: &EncryptionContext,
-    ) -> Result<(KeyArn, Zeroizing<Vec<u8>>), AdminError> {
-        let call = Call { operation: "Decrypt", via: Via::Api, principal, context };
-        let blob = Blob::parse(ciphertext);
-        if let (Some(expected), Ok(blob)) = (expected, &blob) {
-            let other = self.inner.find(&expected.0).and_then(|cmk| {
-                call.admit(&cmk)?;
-                Ok(cmk.record.id != blob.key)
-            });
-            if !matches!(other, Ok(false)) {
-                audit::used(call.operation, principal, &expected.0, context, Err(&Error::InvalidCiphertext));
-            }
-            if other? {
-                return Err(AdminError::IncorrectKey);
-            }
-        }
-        // A key that is unknown here makes the same answer as an altered ciphertext: it says nothing about keys.
-        let cmk = blob.as_ref().ok().and_then(|blob| self.inner.state().key(blob.key).cloned());
-        let arn = cmk.as_ref().map_or_else(|| KeyArn("unknown".to_owned()), |cmk| cmk.record.arn.clone());
-        let opened = blob.and_then(|blob| call.open(cmk.as_deref().ok_or(Error::InvalidCiphertext)?, &blob));
-        audit::used(call.operation, principal, &arn.0, context, opened.as_ref().map(|_| ()));
-        Ok((arn, opened?))
-    }
-
-    /// Wraps under a CMK and leaves the audit event.
-    async fn seal(&self, call: &Call<'_>, key: Option<&KeyRef>, plain: &[u8]) -> Result<(KeyArn, Vec<u8>), Error> {
-        let found = self.resolve(key).await;
-        let sealed = match &found {
-            Err(_) => None,
-            Ok(cmk) => Some(call.admit(cmk).and_then(|()| wrap::wrap(cmk, plain, call.context))),
-        };
-        let name = found.as_ref().map_or(audit::asked(key), |cmk| cmk.record.arn.0.as_str());
-        let outcome = match (&found, &sealed) {
-            (Err(error), _) | (_, Some(Err(error))) => Err(error),
-            _ => Ok(()),
-        };
-        audit::used(call.operation, call.principal, name, call.context, outcome);
-        let cmk = found?;
-        let blob = sealed.unwrap_or(Err(Error::InvalidCiphertext))?;
-        Ok((cmk.record.arn.clone(), blob))
     }
 
     /// The CMK that a reference names now; the service-managed default is made when it is asked for the first time.
@@ -250,7 +151,7 @@ impl KeyService for EmbeddedKms {
         context: &EncryptionContext,
     ) -> Result<GeneratedKey, Error> {
         let plaintext = DataKey::new(random().map_err(no_random)?);
-        let call = Call { operation: "GenerateDataKey", via: Via::Gateway, principal, context };
+        let call = Call { right: Right::GenerateDataKey, via: Via::Gateway, principal, context };
         let (key, blob) = self.seal(&call, key, plaintext.expose()).await?;
         Ok(GeneratedKey { key, plaintext, wrapped: WrappedKey(blob) })
     }
@@ -262,7 +163,8 @@ impl KeyService for EmbeddedKms {
         data_key: &DataKey,
         context: &EncryptionContext,
     ) -> Result<(KeyArn, WrappedKey), Error> {
-        let call = Call { operation: "Encrypt", via: Via::Gateway, principal, context };
+        // Whoever may have new data keys may have one wrapped anew: S3's own copies ask for no other right.
+        let call = Call { right: Right::GenerateDataKey, via: Via::Gateway, principal, context };
         let (key, blob) = self.seal(&call, key, data_key.expose()).await?;
         Ok((key, WrappedKey(blob)))
     }
@@ -274,52 +176,26 @@ impl KeyService for EmbeddedKms {
         wrapped: &WrappedKey,
         context: &EncryptionContext,
     ) -> Result<DataKey, Error> {
-        let call = Call { operation: "Decrypt", via: Via::Gateway, principal, context };
-        let opened = self.inner.find(&key.0).and_then(|cmk| call.open(&cmk, &Blob::parse(&wrapped.0)?));
+        let call = Call { right: Right::Decrypt, via: Via::Gateway, principal, context };
+        let opened = self.inner.find(&key.0).and_then(|cmk| call.open(&self.inner, &cmk, &Blob::parse(&wrapped.0)?));
         // A blob of another length is one of the API's, not a data key.
         let data_key = opened.and_then(|plain| {
             let bytes = <&[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Error::InvalidCiphertext)?;
             Ok(DataKey::new(*bytes))
         });
-        audit::used(call.operation, principal, &key.0, context, data_key.as_ref().map(|_| ()));
+        call.leave(&key.0, data_key.as_ref().map(|_| ()));
         data_key
     }
 }
 
-/// One use of a CMK.
-struct Call<'a> {
-    operation: &'static str,
-    via: Via,
-    principal: &'a Principal,
-    context: &'a EncryptionContext,
-}
-
-impl Call<'_> {
-    /// Whether the principal may use the CMK, and then whether the CMK can be used: a stranger does not learn its state.
-    fn admit(&self, cmk: &Cmk) -> Result<(), Error> {
-        let mine = match &cmk.record.owner {
-            Some(owner) => *owner == self.principal.user,
-            None => self.via == Via::Gateway,
-        };
-        let arn = || cmk.record.arn.0.clone();
-        if !mine && !self.principal.root {
-            return Err(Error::Denied(arn()));
-        }
-        match cmk.record.state {
-            KeyState::Disabled => Err(Error::Disabled(arn())),
-            KeyState::Enabled => Ok(()),
-            KeyState::PendingDeletion => Err(Error::PendingDeletion(arn())),
-            KeyState::PendingImport => Err(Error::PendingImport(arn())),
-        }
-    }
-
-    fn open(&self, cmk: &Cmk, blob: &Blob<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.admit(cmk)?;
-        wrap::unwrap(cmk, blob, self.context)
-    }
-}
-
 impl Inner {
+    /// Reads everything again: for a shelf that others change, too. Blocking.
+    pub(super) fn reload(&self) -> Result<(), Error> {
+        let state = load(&self.root, &self.disk.read_all()?)?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(())
+    }
+
     pub(super) fn state(&self) -> RwLockReadGuard<'_, State> {
         // Nothing panics half-way through a change of the maps; a poisoned lock still holds whole values.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
@@ -331,13 +207,21 @@ impl Inner {
     }
 
     pub(super) fn look_up(&self, asked: &Asked) -> Result<Arc<Cmk>, Error> {
-        let state = self.state();
         let found = match asked {
-            Asked::Alias(name) => state.alias(name).and_then(|alias| state.key(alias.target)),
-            Asked::Key(id) => state.key(*id),
-            Asked::KeyArn(id, arn) => state.key(*id).filter(|cmk| cmk.record.arn == *arn),
+            Asked::Alias(name) => {
+                let target = self.state().alias(name).map(|alias| alias.target);
+                target.and_then(|id| self.key(id))
+            }
+            Asked::Key(id) => self.key(*id),
+            Asked::KeyArn(id, arn) => self.key(*id).filter(|cmk| cmk.record.arn == *arn),
         };
-        found.cloned().ok_or_else(|| asked.not_found(&self.place))
+        found.ok_or_else(|| asked.not_found(&self.place))
+    }
+
+    /// The CMK of this id, unless the time of its deletion has come.
+    pub(super) fn key(&self, id: KeyId) -> Option<Arc<Cmk>> {
+        let found = self.state().key(id).cloned();
+        found.filter(|cmk| cmk.state_at(self.clock.now()).is_some())
     }
 }
 
@@ -349,27 +233,36 @@ fn altered(what: impl fmt::Display) -> Error {
     Error::Corrupt(format!("{what} does not verify: it was altered, or comes from another keystore"))
 }
 
-/// Begins a keystore: the check record and the service key, both or neither.
-fn begin(root: &RootKey, disk: &Disk, data_exists: bool) -> Result<Zeroizing<[u8; 32]>, Error> {
+/// Records by their names.
+type Records = [(Vec<u8>, Vec<u8>)];
+
+fn record(records: &Records, name: Name) -> Option<&[u8]> {
+    let name = name.bytes();
+    records.iter().find(|(there, value)| *there == name && !value.is_empty()).map(|(_, value)| value.as_slice())
+}
+
+/// Begins a keystore: the check record and the service key, both or neither. The caller reads what came of it.
+fn begin(root: &RootKey, disk: &dyn Shelf, records: &Records, data_exists: bool) -> Result<(), Error> {
     if data_exists {
         return Err(lost("empty"));
     }
-    disk.for_each(|_, _| Err(Error::Corrupt("records without the check record".to_owned())))?;
-    let key = Zeroizing::new(random().map_err(no_random)?);
+    if !records.is_empty() {
+        return Err(Error::Corrupt("records without the check record".to_owned()));
+    }
+    let key: Zeroizing<[u8; 32]> = Zeroizing::new(random().map_err(no_random)?);
     let check = root.seal(Slot::Check, CHECK)?;
     let sealed = root.seal(Slot::ServiceKey, key.as_slice())?;
-    disk.write(&[(Name::Check, check), (Name::ServiceKey, sealed)])?;
-    Ok(key)
+    disk.write(vec![(Name::Check.bytes(), check), (Name::ServiceKey.bytes(), sealed)]).map(drop)
 }
 
-fn open_service_key(root: &RootKey, disk: &Disk, check: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
+fn open_service_key(root: &RootKey, records: &Records, check: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
     let opened = root.open(Slot::Check, check)?;
     if opened.is_none_or(|text| text.as_slice() != CHECK) {
         return Err(Error::Corrupt("the root key does not open the keystore".to_owned()));
     }
-    let sealed = disk.read(Name::ServiceKey)?;
+    let sealed = record(records, Name::ServiceKey);
     let sealed = sealed.ok_or_else(|| Error::Corrupt("the service key's record is missing".to_owned()))?;
-    let plain = root.open(Slot::ServiceKey, &sealed)?;
+    let plain = root.open(Slot::ServiceKey, sealed)?;
     plain.as_deref().and_then(|plain| key_of(plain)).ok_or_else(|| altered("the service key's record"))
 }
 
@@ -379,10 +272,11 @@ fn key_of(plain: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
 
 /// Opens every record. One that does not verify stops the start: which key it was, and what else was touched, is for a
 /// person to find out.
-fn load(root: &RootKey, disk: &Disk) -> Result<State, Error> {
+fn load(root: &RootKey, records: &Records) -> Result<State, Error> {
     let mut state = State::default();
     let mut aliases = Vec::new();
-    disk.for_each(|name, sealed| {
+    for (name, sealed) in records.iter().filter(|(_, sealed)| !sealed.is_empty()) {
+        let name = Name::parse(name).ok_or_else(|| Error::Corrupt("a record of an unknown kind".to_owned()))?;
         match name {
             Name::Check | Name::ServiceKey => {}
             Name::Cmk(id) => {
@@ -397,8 +291,7 @@ fn load(root: &RootKey, disk: &Disk) -> Result<State, Error> {
                 aliases.push(record.ok_or_else(|| altered("the record of an alias"))?);
             }
         }
-        Ok(())
-    })?;
+    }
     for alias in aliases {
         if state.key(alias.target).is_none() {
             return Err(Error::Corrupt(format!("the record of key {} is missing", alias.target)));
@@ -416,5 +309,6 @@ pub(super) fn open_material(root: &RootKey, record: CmkRecord) -> Result<Cmk, Er
         let key = key.ok_or_else(|| altered(format_args!("the material of key {}", record.id)))?;
         material.insert(version.number, Arc::new(Material(key)));
     }
-    Ok(Cmk { record, material })
+    let policy = KeyPolicy::of(record.policy.as_deref());
+    Ok(Cmk { record, material, policy })
 }

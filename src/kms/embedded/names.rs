@@ -36,6 +36,18 @@ impl KeyId {
     }
 }
 
+/// The id of a version of a CMK, where a dialect wants one: a UUID that follows from the CMK's id and the version's number.
+#[must_use]
+pub fn version_id(key: KeyId, number: u32) -> String {
+    let text = [b"sealgate/kms/1/version".as_slice(), &key.0, &number.to_be_bytes()].concat();
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    uuid::Builder::from_random_bytes(bytes).into_uuid().hyphenated().to_string()
+}
+
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Uuid::from_bytes(self.0).hyphenated().fmt(f)

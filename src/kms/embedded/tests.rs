@@ -1,16 +1,85 @@
 //! The embedded keystore holds the contract, and keeps its keys over a restart.
 
+mod import;
+mod lifecycle;
+mod policy;
+mod rotation;
+
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{EmbeddedKms, KeystoreOptions, NewKey, RootKey};
 use crate::kms::contract::{Case, context, holds, user};
-use crate::kms::{Error, KeyRef, KeyService as _};
-use crate::types::SystemClock;
+use crate::kms::{Error, KeyRef, KeyService as _, Principal};
+use crate::types::{Clock, SystemClock, Timestamp};
 
 fn open(directory: &Path, root: u8, data_exists: bool) -> Result<EmbeddedKms, Error> {
-    let root = RootKey::new([root; 32]);
-    EmbeddedKms::open(directory, root, KeystoreOptions::default(), Arc::new(SystemClock), data_exists)
+    open_at(directory, root, data_exists, Arc::new(SystemClock))
+}
+
+fn open_at(directory: &Path, root: u8, data_exists: bool, clock: Arc<dyn Clock>) -> Result<EmbeddedKms, Error> {
+    EmbeddedKms::open(directory, RootKey::new([root; 32]), KeystoreOptions::default(), clock, data_exists)
+}
+
+/// A clock that a test moves.
+#[derive(Debug)]
+struct Moved(AtomicU64);
+
+impl Moved {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(1_000_000_000_000)))
+    }
+
+    fn pass(&self, millis: u64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Moved {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A keystore with a clock to move, and somebody who has a key in it.
+struct Scene {
+    directory: tempfile::TempDir,
+    clock: Arc<Moved>,
+    keystore: EmbeddedKms,
+    owner: Principal,
+    key: KeyRef,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        Self::with(NewKey::default()).await
+    }
+
+    async fn with(new: NewKey) -> Self {
+        let (directory, clock, owner) = (tempfile::tempdir().unwrap(), Moved::new(), user("owner"));
+        let keystore = open_at(directory.path(), 1, false, clock.clone()).unwrap();
+        let key = KeyRef(keystore.create_key(&owner, new).await.unwrap().arn.0);
+        Self { directory, clock, keystore, owner, key }
+    }
+
+    /// The same keystore, opened again.
+    fn reopened(self) -> Self {
+        let Self { directory, clock, keystore, owner, key } = self;
+        drop(keystore);
+        let keystore = open_at(directory.path(), 1, true, clock.clone()).unwrap();
+        Self { directory, clock, keystore, owner, key }
+    }
+
+    async fn generate(&self) -> Result<crate::kms::GeneratedKey, Error> {
+        self.keystore.generate_data_key(&self.owner, Some(&self.key), &context(&[])).await
+    }
+
+    async fn unwrap(&self, made: &crate::kms::GeneratedKey) -> Result<(), Error> {
+        let opened = self.keystore.unwrap_key(&self.owner, &made.key, &made.wrapped, &context(&[])).await?;
+        assert_eq!(opened.expose(), made.plaintext.expose());
+        Ok(())
+    }
 }
 
 #[tokio::test]
@@ -71,4 +140,24 @@ async fn a_key_pending_deletion_or_import_does_nothing() {
     keystore.force_state(&key, super::KeyState::PendingImport).await;
     let refused = keystore.generate_data_key(&owner, Some(&key), &context(&[])).await;
     assert!(matches!(refused, Err(Error::PendingImport(_))));
+}
+
+#[tokio::test]
+async fn a_keystore_of_the_first_schema_opens_and_its_keys_go_on() {
+    let scene = Scene::new().await;
+    let made = scene.generate().await.unwrap();
+    {
+        let inner = &scene.keystore.inner;
+        let id: super::KeyId = scene.key.0.rsplit('/').next().unwrap().parse().unwrap();
+        let old = super::record::encode_as_first(inner.state().key(id).unwrap().record.clone());
+        let sealed = inner.root.seal(super::seal::Slot::Cmk(id.as_bytes()), &old).unwrap();
+        assert!(inner.disk.write(vec![(super::disk::Name::Cmk(id).bytes(), sealed)]).unwrap());
+    }
+    let scene = scene.reopened();
+    scene.unwrap(&made).await.unwrap();
+    scene.keystore.rotate_on_demand(&scene.owner, &scene.key).await.unwrap();
+    let newer = scene.generate().await.unwrap();
+    let scene = scene.reopened();
+    scene.unwrap(&made).await.unwrap();
+    scene.unwrap(&newer).await.unwrap();
 }

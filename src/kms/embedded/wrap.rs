@@ -30,7 +30,7 @@ pub(super) struct Blob<'a> {
     header: &'a [u8],
     sealed: &'a [u8],
     pub(super) key: KeyId,
-    version: u32,
+    pub(super) version: u32,
     iv: &'a [u8],
 }
 
@@ -134,9 +134,13 @@ mod tests {
             deletion: None,
             tags: vec![],
             versions: vec![],
+            rotation: None,
+            import: None,
+            policy: None,
         };
         let material = |byte: u8| Arc::new(Material(Zeroizing::new([byte; 32])));
-        Cmk { record, material: versions.iter().map(|(n, byte)| (*n, material(*byte))).collect() }
+        let policy = super::super::key_policy::KeyPolicy::Default;
+        Cmk { record, policy, material: versions.iter().map(|(n, byte)| (*n, material(*byte))).collect() }
     }
 
     fn context(pairs: &[(&str, &str)]) -> EncryptionContext {

@@ -23,7 +23,9 @@ pub(super) fn strip(mut parts: Parts, caller: &Caller, plan: &Plan) -> Result<Pa
         match scheme {
             Scheme::SigV2Form | Scheme::SigV2Header | Scheme::SigV4Form | Scheme::SigV4Header => {}
             // None of these is verified at this edge.
-            Scheme::OssV1Form
+            Scheme::AliyunAcs3
+            | Scheme::AliyunRpc
+            | Scheme::OssV1Form
             | Scheme::OssV1Header
             | Scheme::OssV1Url
             | Scheme::OssV2Header

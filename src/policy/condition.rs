@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Malformed;
 use super::json::Json;
 use super::pattern;
+use super::{Malformed, Subject};
 
 /// The condition keys that a request is judged by. Anything else is refused when the policy is written.
 const KEYS: &[&str] = &[
@@ -33,6 +33,18 @@ const KEYS: &[&str] = &[
     "s3:x-amz-server-side-encryption-customer-algorithm",
 ];
 
+/// The same for a key's policy. What follows the last one is the name of a pair of the encryption context.
+const KEY_KEYS: &[&str] = &[
+    "aws:currenttime",
+    "aws:principalarn",
+    "aws:username",
+    "kms:calleraccount",
+    "kms:encryptioncontextkeys",
+    "kms:keyorigin",
+    "kms:viaservice",
+];
+const CONTEXT_KEY: &str = "kms:encryptioncontext:";
+
 /// What a request says for each condition key, as it was sent: an absent header is an absent key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context(BTreeMap<String, Vec<String>>);
@@ -43,8 +55,14 @@ impl Context {
         self.0.insert(key.to_ascii_lowercase(), vec![value.into()]);
     }
 
+    /// Adds a value of `key`, whose case does not matter, to those that are there: two pairs of an encryption context whose
+    /// names differ in case only are one key with two values.
+    pub fn add(&mut self, key: &str, value: impl Into<String>) {
+        self.0.entry(key.to_ascii_lowercase()).or_default().push(value.into());
+    }
+
     /// Takes the value of `key` away.
-    pub(in crate::identity) fn unset(&mut self, key: &str) {
+    pub(crate) fn unset(&mut self, key: &str) {
         self.0.remove(&key.to_ascii_lowercase());
     }
 
@@ -161,19 +179,26 @@ pub(super) struct Condition {
 
 impl Condition {
     /// Reads the `Condition` element.
-    pub(super) fn parse_all(element: &Json) -> Result<Vec<Self>, Malformed> {
+    pub(super) fn parse_all(element: &Json, subject: Subject) -> Result<Vec<Self>, Malformed> {
         let mut conditions = Vec::new();
         for (operator, keys) in super::object(element, "Condition")? {
             for (key, values) in super::object(keys, operator)? {
-                conditions.push(Self::parse(operator, key, values)?);
+                conditions.push(Self::parse(operator, key, values, subject)?);
             }
         }
         Ok(conditions)
     }
 
-    fn parse(written: &str, key: &str, values: &Json) -> Result<Self, Malformed> {
+    fn parse(written: &str, key: &str, values: &Json, subject: Subject) -> Result<Self, Malformed> {
         let key = key.to_ascii_lowercase();
-        if !KEYS.contains(&key.as_str()) {
+        let known = match subject {
+            Subject::Bucket => KEYS.contains(&key.as_str()),
+            Subject::Key => {
+                let named = key.strip_prefix(CONTEXT_KEY).is_some_and(|name| !name.is_empty());
+                named || KEY_KEYS.contains(&key.as_str())
+            }
+        };
+        if !known {
             return Err(Malformed(format!("Policy has an invalid condition key: {key}")));
         }
         let (many, rest) = match written.split_once(':') {

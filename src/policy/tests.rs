@@ -19,7 +19,13 @@ fn judge(policy: &Policy, principal: Option<&str>, action: &str, context: &[(&st
     for (key, value) in context {
         said.set(key, *value);
     }
-    policy.judge(&Question { principal, action, resource: "arn:aws:s3:::b/k", context: &said })
+    policy.judge(&Question {
+        principal,
+        action,
+        resource: "arn:aws:s3:::b/k",
+        context: &said,
+        speaks_for_account: false,
+    })
 }
 
 #[test]
@@ -162,5 +168,113 @@ proptest! {
     #[test]
     fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(Policy::parse(&bytes).is_err());
+    }
+}
+
+mod of_keys {
+    use super::*;
+
+    const ARN: &str = "arn:aws:kms:us-east-1:000000000000:key/k";
+    const BOB: &str = "arn:aws:iam::000000000000:user/bob";
+    const ROOT: &str = "arn:aws:iam::000000000000:root";
+
+    fn parse(statements: &str) -> Result<Policy, Malformed> {
+        Policy::parse_of_key(format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#).as_bytes())
+    }
+
+    fn ask(policy: &Policy, principal: &str, holder: bool, action: &str, said: &[(&str, &str)]) -> Verdict {
+        let mut context = Context::default();
+        said.iter().for_each(|(key, value)| context.add(key, *value));
+        let principal = Some(principal);
+        policy.judge(&Question { principal, action, resource: ARN, context: &context, speaks_for_account: holder })
+    }
+
+    #[test]
+    fn what_is_allowed_to_the_account_is_allowed_to_those_who_speak_for_it() {
+        for name in [ROOT, "000000000000"] {
+            let policy = parse(&format!(
+                r#"{{"Effect":"Allow","Principal":{{"AWS":"{name}"}},"Action":"kms:*","Resource":"*"}}"#
+            ));
+            let policy = policy.unwrap();
+            assert_eq!(ask(&policy, BOB, true, "kms:Decrypt", &[]), Verdict::Allow);
+            assert_eq!(ask(&policy, ROOT, true, "kms:PutKeyPolicy", &[]), Verdict::Allow);
+            assert_eq!(ask(&policy, BOB, false, "kms:Decrypt", &[]), Verdict::Silent);
+        }
+    }
+
+    #[test]
+    fn what_is_denied_to_the_account_is_denied_to_all_in_it() {
+        let policy = parse(&format!(
+            r#"{{"Effect":"Allow","Principal":{{"AWS":"{BOB}"}},"Action":"kms:*","Resource":"*"}},
+               {{"Effect":"Deny","Principal":{{"AWS":"{ROOT}"}},"Action":"kms:Decrypt","Resource":"*"}}"#
+        ));
+        let policy = policy.unwrap();
+        assert_eq!(ask(&policy, BOB, false, "kms:Decrypt", &[]), Verdict::Deny);
+        assert_eq!(ask(&policy, BOB, false, "kms:Encrypt", &[]), Verdict::Allow);
+    }
+
+    #[test]
+    fn the_encryption_context_and_the_service_are_conditions() {
+        let policy = parse(&format!(
+            r#"{{"Effect":"Allow","Principal":{{"AWS":"{BOB}"}},"Action":"kms:Decrypt","Resource":"*","Condition":{{
+                "StringEquals":{{"kms:ViaService":"s3.us-east-1.amazonaws.com"}},
+                "StringLike":{{"kms:EncryptionContext:aws:s3:arn":"arn:aws:s3:::b/*"}}}}}}"#
+        ));
+        let policy = policy.unwrap();
+        let via = ("kms:ViaService", "s3.us-east-1.amazonaws.com");
+        let at = |arn| ("kms:EncryptionContext:aws:s3:arn", arn);
+        let decrypt = |said: &[_]| ask(&policy, BOB, false, "kms:Decrypt", said);
+        assert_eq!(decrypt(&[via, at("arn:aws:s3:::b/k")]), Verdict::Allow);
+        assert_eq!(decrypt(&[via, at("arn:aws:s3:::c/k")]), Verdict::Silent);
+        assert_eq!(decrypt(&[via]), Verdict::Silent);
+        assert_eq!(decrypt(&[at("arn:aws:s3:::b/k")]), Verdict::Silent);
+        // Two pairs whose names differ in case only: both must fit.
+        let other = ("kms:EncryptionContext:AWS:S3:ARN", "arn:aws:s3:::c/k");
+        assert_eq!(decrypt(&[via, at("arn:aws:s3:::b/k"), other]), Verdict::Silent);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_no_policy() {
+        let statement = |principal: &str, action: &str, rest: &str| {
+            parse(&format!(r#"{{"Effect":"Allow","Principal":{principal},"Action":"{action}"{rest}}}"#))
+        };
+        let bob = format!(r#"{{"AWS":"{BOB}"}}"#);
+        let all = r#","Resource":"*""#;
+        assert!(statement(&bob, "kms:Decrypt", all).is_ok());
+        assert!(statement(&bob, "kms:ReEncrypt*", all).is_ok());
+        for (principal, action, rest) in [
+            (bob.as_str(), "s3:GetObject", all),
+            (&bob, "kms:Decript", all),
+            (&bob, "kms:Decrypt", ""),
+            (&bob, "kms:Decrypt", r#","Resource":"arn:aws:s3:::b""#),
+            (&bob, "kms:Decrypt", r#","Resource":"*","Condition":{"StringEquals":{"kms:Nothing":"x"}}"#),
+            (&bob, "kms:Decrypt", r#","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:":"x"}}"#),
+            (r#"{"Service":"s3.amazonaws.com"}"#, "kms:Decrypt", all),
+            (r#"{"AWS":"arn:aws:iam::000000000000:user/*"}"#, "kms:Decrypt", all),
+            (r#"{"AWS":"00000000000"}"#, "kms:Decrypt", all),
+        ] {
+            assert!(statement(principal, action, rest).is_err(), "{principal} {action} {rest}");
+        }
+        let not = format!(r#"{{"Effect":"Deny","NotPrincipal":{{"AWS":"{ROOT}"}},"Action":"kms:*","Resource":"*"}}"#);
+        assert!(parse(&not).is_err());
+        assert!(Policy::parse_of_key(&vec![b' '; super::super::MAX_KEY_POLICY + 1]).is_err());
+        let bucket = format!(
+            r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{ROOT}"}},"Action":"s3:*","Resource":"arn:aws:s3:::b"}}}}"#
+        );
+        assert!(Policy::parse(bucket.as_bytes()).is_err(), "a bucket's policy names no account");
+    }
+
+    #[test]
+    fn a_policy_belongs_to_its_key_and_account() {
+        let of = |user: &str, resource: &str| {
+            let policy = parse(&format!(
+                r#"{{"Effect":"Allow","Principal":{{"AWS":"{user}"}},"Action":"kms:*","Resource":"{resource}"}}"#
+            ));
+            policy.unwrap().belongs_to_key(ARN, "000000000000")
+        };
+        assert!(of(BOB, "*").is_ok() && of(BOB, ARN).is_ok() && of(ROOT, "*").is_ok());
+        assert!(of(BOB, "arn:aws:kms:us-east-1:000000000000:key/other").is_err());
+        assert!(of("arn:aws:iam::111111111111:user/bob", "*").is_err());
+        assert!(of("111111111111", "*").is_err());
     }
 }

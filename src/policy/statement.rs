@@ -2,7 +2,7 @@
 
 use super::condition::Condition;
 use super::json::Json;
-use super::{Malformed, Question, object, pattern, scalars};
+use super::{Malformed, Question, Subject, object, pattern, scalars};
 
 /// The actions that S3 knows on buckets and objects, in lower case; a pattern that matches none of them is a mistake.
 const ACTIONS: &str = "abortmultipartupload bypassgovernanceretention createbucket deletebucket deletebucketpolicy \
@@ -21,6 +21,17 @@ const ACTIONS: &str = "abortmultipartupload bypassgovernanceretention createbuck
     putinventoryconfiguration putlifecycleconfiguration putmetricsconfiguration putobject putobjectacl \
     putobjectlegalhold putobjectretention putobjecttagging putobjectversionacl putobjectversiontagging \
     putreplicationconfiguration restoreobject";
+
+/// The actions that KMS knows, in lower case.
+const KEY_ACTIONS: &str = "cancelkeydeletion connectcustomkeystore createalias createcustomkeystore creategrant createkey \
+    decrypt deletealias deletecustomkeystore deleteimportedkeymaterial derivesharedsecret describecustomkeystores \
+    describekey disablekey disablekeyrotation disconnectcustomkeystore enablekey enablekeyrotation encrypt \
+    generatedatakey generatedatakeypair generatedatakeypairwithoutplaintext generatedatakeywithoutplaintext generatemac \
+    generaterandom getkeypolicy getkeyrotationstatus getparametersforimport getpublickey importkeymaterial listaliases \
+    listgrants listkeypolicies listkeyrotations listkeys listresourcetags listretirablegrants putkeypolicy reencryptfrom \
+    reencryptto replicatekey retiregrant revokegrant rotatekeyondemand schedulekeydeletion sign \
+    synchronizemultiregionkey tagresource untagresource updatealias updatecustomkeystore updatekeydescription \
+    updateprimaryregion verify verifymac";
 
 /// Patterns, and whether a request must match one of them or none (`NotAction`, `NotResource`).
 #[derive(Debug, Clone, PartialEq)]
@@ -41,15 +52,22 @@ struct Principals {
     negated: bool,
     everyone: bool,
     users: Vec<String>,
+    /// Accounts by their numbers.
+    accounts: Vec<String>,
 }
 
 impl Principals {
-    fn accepts(&self, principal: Option<&str>) -> bool {
-        let named = principal.is_some_and(|principal| self.users.iter().any(|user| user == principal));
+    /// What is denied to an account is denied to all in it; what is allowed to it, to those who speak for it.
+    fn accepts(&self, question: &Question<'_>, deny: bool) -> bool {
+        let named = question.principal.is_some_and(|principal| {
+            let in_account =
+                || account_of(principal).is_some_and(|of| self.accounts.iter().any(|account| account == of));
+            self.users.iter().any(|user| user == principal) || (deny || question.speaks_for_account) && in_account()
+        });
         self.negated != (self.everyone || named)
     }
 
-    fn parse(json: &Json, negated: bool) -> Result<Self, Malformed> {
+    fn parse(json: &Json, negated: bool, subject: Subject) -> Result<Self, Malformed> {
         let wrong = || Malformed("Invalid principal in policy".to_owned());
         let names = match json {
             Json::Text(text) if text == "*" => vec![text.clone()],
@@ -60,19 +78,40 @@ impl Principals {
             _ => return Err(wrong()),
         };
         let everyone = names.iter().any(|name| name == "*");
-        let users: Vec<_> = names.into_iter().filter(|name| name != "*").collect();
+        let (accounts, users): (Vec<_>, Vec<_>) =
+            names.into_iter().filter(|name| name != "*").partition(|name| whole_account(name).is_some());
         // An account means other things in a grant than in a denial, and here a bucket is a user's: only users are named.
-        let known = |name: &String| user_of(name).is_some_and(|(_, user)| !user.is_empty() && !pattern::is_wild(name));
-        if !users.iter().all(known) || !everyone && users.is_empty() || negated && everyone {
+        // A key's policy names the account by custom, to say that the key's owner is not locked out.
+        if !accounts.is_empty() && (subject == Subject::Bucket || negated) {
             return Err(wrong());
         }
-        Ok(Self { negated, everyone, users })
+        let accounts: Vec<_> = accounts.iter().filter_map(|name| whole_account(name)).map(str::to_owned).collect();
+        let known = |name: &String| user_of(name).is_some_and(|(_, user)| !user.is_empty() && !pattern::is_wild(name));
+        let nobody = !everyone && users.is_empty() && accounts.is_empty();
+        if !users.iter().all(known) || nobody || negated && everyone {
+            return Err(wrong());
+        }
+        Ok(Self { negated, everyone, users, accounts })
     }
 }
 
 /// The account and the name in a user's ARN.
 fn user_of(arn: &str) -> Option<(&str, &str)> {
     arn.strip_prefix("arn:aws:iam::")?.split_once(":user/")
+}
+
+/// The account that a principal belongs to.
+fn account_of(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:aws:iam::")?.split_once(':').map(|(account, _)| account)
+}
+
+/// The account that a name stands for as a whole: by its number, or by the ARN of its root.
+fn whole_account(name: &str) -> Option<&str> {
+    let number = match name.strip_prefix("arn:aws:iam::") {
+        Some(rest) => rest.strip_suffix(":root")?,
+        None => name,
+    };
+    (number.len() == 12 && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)
 }
 
 /// A statement: who, what, where and when, and whether that is allowed or denied.
@@ -86,7 +125,7 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    pub(super) fn parse(json: &Json) -> Result<Self, Malformed> {
+    pub(super) fn parse(json: &Json, subject: Subject) -> Result<Self, Malformed> {
         let (mut deny, mut principals, mut actions, mut resources) = (None, None, None, None);
         let mut conditions = Vec::new();
         let mut twice = false;
@@ -97,13 +136,15 @@ impl Statement {
                 ("Effect", Json::Text(effect)) if effect == "Deny" => deny = Some(true),
                 ("Effect", _) => return Err(Malformed("Invalid effect".to_owned())),
                 ("Principal" | "NotPrincipal", value) => {
-                    twice |= principals.replace(Principals::parse(value, name.starts_with("Not"))?).is_some();
+                    twice |= principals.replace(Principals::parse(value, name.starts_with("Not"), subject)?).is_some();
                 }
-                ("Action" | "NotAction", value) => twice |= actions.replace(parse_actions(name, value)?).is_some(),
+                ("Action" | "NotAction", value) => {
+                    twice |= actions.replace(parse_actions(name, value, subject)?).is_some()
+                }
                 ("Resource" | "NotResource", value) => {
-                    twice |= resources.replace(parse_resources(name, value)?).is_some();
+                    twice |= resources.replace(parse_resources(name, value, subject)?).is_some();
                 }
-                ("Condition", value) => conditions = Condition::parse_all(value)?,
+                ("Condition", value) => conditions = Condition::parse_all(value, subject)?,
                 (other, _) => return Err(Malformed(format!("Unknown or invalid field {other}"))),
             }
         }
@@ -134,8 +175,20 @@ impl Statement {
         Ok(())
     }
 
+    pub(super) fn belongs_to_key(&self, arn: &str, account: &str) -> Result<(), Malformed> {
+        // "*" is this key, and AWS's own examples write nothing else.
+        if self.resources.negated || !self.resources.patterns.iter().all(|pattern| pattern::matches(pattern, arn)) {
+            return Err(Malformed("Policy has invalid resource".to_owned()));
+        }
+        let here = self.principals.users.iter().all(|user| user_of(user).is_some_and(|(of, _)| of == account));
+        if !here || self.principals.accounts.iter().any(|of| of != account) {
+            return Err(Malformed("Invalid principal in policy".to_owned()));
+        }
+        Ok(())
+    }
+
     pub(super) fn is_about(&self, question: &Question<'_>) -> bool {
-        self.principals.accepts(question.principal)
+        self.principals.accepts(question, self.deny)
             && self.actions.accepts(&question.action.to_ascii_lowercase())
             && self.resources.accepts(question.resource)
             && self.conditions.iter().all(|condition| condition.holds(question.context))
@@ -152,13 +205,17 @@ impl Statement {
     }
 }
 
-fn parse_actions(name: &str, json: &Json) -> Result<Patterns, Malformed> {
+fn parse_actions(name: &str, json: &Json, subject: Subject) -> Result<Patterns, Malformed> {
     let patterns: Vec<_> = scalars(json, name)?.iter().map(|action| action.to_ascii_lowercase()).collect();
+    let (service, actions) = match subject {
+        Subject::Bucket => ("s3:", ACTIONS),
+        Subject::Key => ("kms:", KEY_ACTIONS),
+    };
     let known = |action: &String| {
         action == "*"
             || action
-                .strip_prefix("s3:")
-                .is_some_and(|verb| ACTIONS.split_ascii_whitespace().any(|action| pattern::matches(verb, action)))
+                .strip_prefix(service)
+                .is_some_and(|verb| actions.split_ascii_whitespace().any(|action| pattern::matches(verb, action)))
     };
     if patterns.is_empty() || !patterns.iter().all(known) {
         return Err(Malformed("Policy has invalid action".to_owned()));
@@ -166,9 +223,13 @@ fn parse_actions(name: &str, json: &Json) -> Result<Patterns, Malformed> {
     Ok(Patterns { negated: name.starts_with("Not"), patterns })
 }
 
-fn parse_resources(name: &str, json: &Json) -> Result<Patterns, Malformed> {
+fn parse_resources(name: &str, json: &Json, subject: Subject) -> Result<Patterns, Malformed> {
     let patterns = scalars(json, name)?;
-    if patterns.is_empty() || !patterns.iter().all(|arn| arn.len() > 13 && arn.starts_with("arn:aws:s3:::")) {
+    let known = |arn: &String| match subject {
+        Subject::Bucket => arn.len() > 13 && arn.starts_with("arn:aws:s3:::"),
+        Subject::Key => arn == "*" || arn.starts_with("arn:aws:kms:"),
+    };
+    if patterns.is_empty() || !patterns.iter().all(known) {
         return Err(Malformed("Policy has invalid resource".to_owned()));
     }
     Ok(Patterns { negated: name.starts_with("Not"), patterns })

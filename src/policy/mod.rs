@@ -1,8 +1,10 @@
-//! Bucket policies: a document that says who may do what in a bucket.
+//! Policies: a document that says who may do what in a bucket, or with a key.
 //!
 //! [`Policy::parse`] is a pure function of the document's bytes. It refuses everything that it does not understand:
 //! an element that is ignored could be the one that denies. Sources: the IAM user guide, "Grammar of the IAM JSON
-//! policy language", and the S3 user guide, "Bucket policies for Amazon S3".
+//! policy language", the S3 user guide, "Bucket policies for Amazon S3", and the KMS developer guide, "Key policies".
+//!
+//! This room knows texts only. Whose key or bucket it is, and who somebody is, the asker says.
 
 mod condition;
 mod json;
@@ -16,15 +18,24 @@ pub use condition::Context;
 use json::Json;
 use statement::Statement;
 
-/// The most bytes of a policy (S3: 20 KB).
+/// The most bytes of a bucket's policy (S3: 20 KB).
 pub const MAX_POLICY: usize = 20 * 1024;
+/// The most bytes of a key's policy (KMS: 32 KB).
+pub const MAX_KEY_POLICY: usize = 32 * 1024;
+
+/// What a policy is about: which actions, resources, principals and condition keys it may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Bucket,
+    Key,
+}
 
 /// Why a document is not a policy, in a sentence for the client (S3: `MalformedPolicy`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub(super) String);
+pub struct Malformed(String);
 
-/// A bucket's policy.
+/// A policy of a bucket or a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     statements: Vec<Statement>,
@@ -37,10 +48,13 @@ pub struct Question<'a> {
     pub principal: Option<&'a str>,
     /// The action, such as `s3:GetObject`.
     pub action: &'a str,
-    /// The ARN of the bucket or the object.
+    /// The ARN of the bucket, the object or the key.
     pub resource: &'a str,
     /// What the request says.
     pub context: &'a Context,
+    /// Whether what is allowed to the account is allowed to the caller: a key's owner, and root. Buckets' policies name no
+    /// accounts.
+    pub speaks_for_account: bool,
 }
 
 /// What a policy answers.
@@ -55,14 +69,26 @@ pub enum Verdict {
 }
 
 impl Policy {
-    /// Reads a policy document.
+    /// Reads a bucket's policy.
     ///
     /// # Errors
     /// [`Malformed`] for anything that is no policy, is larger than [`MAX_POLICY`], or says what is not understood here:
     /// unknown elements, actions, operators, condition keys and principals, members that stand twice, policy variables.
     pub fn parse(document: &[u8]) -> Result<Self, Malformed> {
-        if document.len() > MAX_POLICY {
-            return Err(Malformed(format!("Policy is larger than {MAX_POLICY} bytes")));
+        Self::parse_of(document, Subject::Bucket, MAX_POLICY)
+    }
+
+    /// Reads a key's policy.
+    ///
+    /// # Errors
+    /// As [`Policy::parse`], with [`MAX_KEY_POLICY`].
+    pub fn parse_of_key(document: &[u8]) -> Result<Self, Malformed> {
+        Self::parse_of(document, Subject::Key, MAX_KEY_POLICY)
+    }
+
+    fn parse_of(document: &[u8], subject: Subject, max: usize) -> Result<Self, Malformed> {
+        if document.len() > max {
+            return Err(Malformed(format!("Policy is larger than {max} bytes")));
         }
         let json: Json = serde_json::from_slice(document)
             .map_err(|error| Malformed(format!("Policies must be valid JSON: {error}")))?;
@@ -75,9 +101,10 @@ impl Policy {
                 ("Version", _) => return Err(Malformed("The policy must contain a valid version string".to_owned())),
                 ("Id", Json::Text(_)) => {}
                 ("Statement", Json::List(list)) => {
-                    statements = Some(list.iter().map(Statement::parse).collect::<Result<Vec<_>, _>>()?);
+                    statements =
+                        Some(list.iter().map(|one| Statement::parse(one, subject)).collect::<Result<Vec<_>, _>>()?);
                 }
-                ("Statement", one) => statements = Some(vec![Statement::parse(one)?]),
+                ("Statement", one) => statements = Some(vec![Statement::parse(one, subject)?]),
                 (other, _) => return Err(Malformed(format!("Unknown or invalid field {other}"))),
             }
         }
@@ -95,6 +122,14 @@ impl Policy {
     /// [`Malformed`] where a resource lies elsewhere or a principal is nobody that could ever call here.
     pub fn belongs_to(&self, bucket: &str, account: &str) -> Result<(), Malformed> {
         self.statements.iter().try_for_each(|statement| statement.belongs_to(bucket, account))
+    }
+
+    /// Checks that every statement is about the key of this ARN and names only `account` and its users.
+    ///
+    /// # Errors
+    /// [`Malformed`], as [`Policy::belongs_to`].
+    pub fn belongs_to_key(&self, arn: &str, account: &str) -> Result<(), Malformed> {
+        self.statements.iter().try_for_each(|statement| statement.belongs_to_key(arn, account))
     }
 
     /// What the policy says to a request. A statement that denies wins over all that allow.
