@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 
 use crate::store::{
-    Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject, StoredTag,
+    Ahead, Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject, StoredTag,
     Versioning,
 };
 use crate::types::{BucketName, ObjectAt, Timestamp, UserId};
@@ -141,13 +141,23 @@ pub(crate) fn given(precondition: Precondition) -> Commit {
     Commit { precondition, ..Commit::default() }
 }
 
+/// What is known before a body of this length.
+pub(crate) fn ahead(len: usize, precondition: &Precondition) -> Ahead {
+    Ahead { len: Some(CipherOffset(len as u64)), precondition: precondition.clone() }
+}
+
 /// Puts a body in chunks of 10,000 bytes.
 pub(crate) async fn put(store: &Store, at: &ObjectAt, body: &[u8], commit: Commit) -> Result<StoredObject, Error> {
-    let mut writer = store.put(at, metadata("plain")).await?;
+    let mut writer = store.put(at, metadata("plain"), ahead(body.len(), &commit.precondition)).await?;
     for chunk in body.chunks(10_000) {
         writer.write(Bytes::copy_from_slice(chunk)).await?;
     }
     writer.commit(commit).await
+}
+
+/// The summary that an object is to come back with: none from a store that keeps no summaries but gives ends of bodies.
+pub(crate) fn kept_summary<'a>(object: &StoredObject, given: &'a [u8]) -> &'a [u8] {
+    if object.tail.is_empty() { given } else { &[] }
 }
 
 /// Puts a body without conditions.
@@ -163,6 +173,12 @@ pub(crate) async fn read(open: &dyn OpenObject, from: u64, to: u64, chunk: usize
 
 /// Reads a whole object.
 pub(crate) async fn body_of(store: &Store, key: &str) -> Result<Vec<u8>, Error> {
-    let open = store.open(&at(key), None).await?;
-    read(&*open, 0, open.object().len.0, 65_536).await
+    loop {
+        let open = store.open(&at(key), None).await?;
+        match read(&*open, 0, open.object().len.0, 65_536).await {
+            // Only where a store cannot keep an old body readable.
+            Err(Error::Changed) => {}
+            read => return read,
+        }
+    }
 }

@@ -49,6 +49,7 @@ impl From<AdminError> for Fault {
             AdminError::IncorrectKey => Self::new("IncorrectKeyException", message),
             AdminError::Kms(error) => error.into(),
             AdminError::LimitExceeded(_) => Self::new("LimitExceededException", message),
+            AdminError::Overtaken => kms::Error::Unavailable(message).into(),
             AdminError::ReservedAlias(_) => Self::new("NotAuthorizedException", message),
         }
     }

@@ -21,6 +21,9 @@ const MAX_KEYS_PER_OWNER: usize = 10_000;
 /// Aliases that one CMK may have, AWS KMS's quota.
 const MAX_ALIASES_PER_KEY: usize = 50;
 
+/// How often a change is made again because another gateway was faster.
+const OVERTAKEN: usize = 32;
+
 /// Why an administrative call was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -33,6 +36,9 @@ pub enum AdminError {
     /// A quota is used up (said in the text).
     #[error("{0}")]
     LimitExceeded(String),
+    /// Another gateway changed the keystore first. Never seen outside: the change is tried again on what is there then.
+    #[error("the keystore was changed by another gateway")]
+    Overtaken,
     /// The alias is one that only the service makes (`alias/aws/…`).
     #[error("{0} is reserved for the service")]
     ReservedAlias(AliasName),
@@ -124,7 +130,7 @@ impl EmbeddedKms {
     /// [`AdminError::LimitExceeded`]; [`Error::Unavailable`] when the disk or the random generator fails.
     pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<KeyDescription, AdminError> {
         let owner = principal.user.clone();
-        let made = self.change(move |inner| inner.create_key(Some(owner), new)).await;
+        let made = self.change(move |inner| inner.create_key(Some(owner.clone()), new.clone())).await;
         let arn = made.as_ref().map_or("", |cmk| cmk.record.arn.0.as_str());
         audit::administered("CreateKey", principal, arn, made.as_ref().map(|_| ()));
         made.map(|cmk| KeyDescription::of(&cmk))
@@ -162,7 +168,7 @@ impl EmbeddedKms {
         target: &KeyRef,
     ) -> Result<(), AdminError> {
         let (by, to) = (principal.clone(), target.0.clone());
-        let done = self.change(move |inner| inner.create_alias(&by, name, &to)).await;
+        let done = self.change(move |inner| inner.create_alias(&by, name.clone(), &to)).await;
         audit::administered("CreateAlias", principal, &target.0, done.as_ref().copied());
         done
     }
@@ -261,17 +267,34 @@ impl EmbeddedKms {
         changed.await.unwrap();
     }
 
+    /// Reads again what others may have changed, on a blocking thread, in its turn among the changes.
+    ///
+    /// # Errors
+    /// As [`EmbeddedKms::open`]; what is in memory stays as it was then.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.change(|inner| Ok(inner.reload()?)).await.map_err(|error| match error {
+            AdminError::Kms(error) => error,
+            other => Error::Unavailable(other.to_string()),
+        })
+    }
+
     /// Runs one change on a blocking thread, after those that were asked for before it. It runs to its end even when
-    /// the caller goes away.
+    /// the caller goes away, and again on what is there then when another gateway was faster.
     async fn change<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Inner) -> Result<T, AdminError> + Send + 'static,
+        change: impl Fn(&Inner) -> Result<T, AdminError> + Send + 'static,
     ) -> Result<T, AdminError> {
         let stopped = |_| Error::Unavailable("the keystore is shutting down".to_owned());
         let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| stopped(()))?;
         let inner = Arc::clone(&self.inner);
         let done = tokio::task::spawn_blocking(move || {
-            let done = change(&inner);
+            let mut done = change(&inner);
+            for _ in 0..OVERTAKEN {
+                if !matches!(done, Err(AdminError::Overtaken)) {
+                    break;
+                }
+                done = inner.reload().map_err(AdminError::from).and_then(|()| change(&inner));
+            }
             // Before the turn passes on, so that a closed keystore is closed when the last answer is out.
             drop(inner);
             drop(turn);
@@ -366,7 +389,10 @@ impl Inner {
             let index = self.root.alias_index(alias.name.as_str())?;
             records.push((Name::Alias(index), self.root.seal(Slot::Alias(&index), &encode(alias)?)?));
         }
-        self.disk.write(&records)?;
+        let records = records.into_iter().map(|(name, value)| (name.bytes(), value)).collect();
+        if !self.disk.write(records)? {
+            return Err(AdminError::Overtaken);
+        }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(cmk) = cmk {
             state.put_key(cmk);

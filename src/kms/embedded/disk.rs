@@ -23,7 +23,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    fn bytes(self) -> Vec<u8> {
+    pub(super) fn bytes(self) -> Vec<u8> {
         match self {
             Self::Check => b"c".to_vec(),
             Self::ServiceKey => b"s".to_vec(),
@@ -32,7 +32,7 @@ impl Name {
         }
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first()? {
             (b'c', []) => Some(Self::Check),
             (b's', []) => Some(Self::ServiceKey),
@@ -41,6 +41,23 @@ impl Name {
             _ => None,
         }
     }
+}
+
+/// Where the keystore's sealed records are kept, under opaque names. Blocking.
+pub trait Shelf: Send + Sync {
+    /// All records, in no promised order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error>;
+    /// Writes all of these or none; durable when it returns. `Ok(false)`: others have changed what is there since it was
+    /// read, and nothing was written.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error>;
+    /// Whether nothing can be written before the next start.
+    fn is_read_only(&self) -> bool;
 }
 
 pub(super) struct Disk {
@@ -91,42 +108,35 @@ impl Disk {
         Ok(Self { db, failed: AtomicBool::new(false) })
     }
 
-    /// Whether a write failed; see [`Disk::write`].
-    pub(super) fn is_read_only(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+}
+
+impl Shelf for Disk {
+    fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        let entries = self.db.iterator(IteratorMode::Start);
+        entries.map(|entry| entry.map(|(name, value)| (name.into(), value.into())).map_err(|e| opening(&e))).collect()
     }
 
-    pub(super) fn read(&self, name: Name) -> Result<Option<Vec<u8>>, Error> {
-        self.db.get(name.bytes()).map_err(|e| opening(&e))
-    }
-
-    /// Shows every record, in no promised order.
-    pub(super) fn for_each(&self, mut see: impl FnMut(Name, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
-        for entry in self.db.iterator(IteratorMode::Start) {
-            let (name, value) = entry.map_err(|e| opening(&e))?;
-            let name = Name::parse(&name).ok_or_else(|| Error::Corrupt("a record of an unknown kind".to_owned()))?;
-            see(name, &value)?;
-        }
-        Ok(())
-    }
-
-    /// Writes all of these or none; durable when it returns. A write that fails is the last: what a failed sync left on
-    /// the disk cannot be known until the next start reads it.
-    pub(super) fn write(&self, records: &[(Name, Vec<u8>)]) -> Result<(), Error> {
+    /// A write that fails is the last: what a failed sync left on the disk cannot be known until the next start reads it.
+    fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error> {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Unavailable("the keystore is read-only since a write failed; restart".to_owned()));
         }
         let mut batch = WriteBatch::default();
         for (name, value) in records {
-            batch.put(name.bytes(), value);
+            batch.put(name, value);
         }
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        self.db.write_opt(batch, &options).map_err(|e| {
+        let written = self.db.write_opt(batch, &options).map_err(|e| {
             self.failed.store(true, Ordering::Release);
             tracing::error!(error = %e, "the keystore cannot be written and is read-only from now on");
             Error::Unavailable("the keystore cannot be written".to_owned())
-        })
+        });
+        written.map(|()| true)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 }
 
@@ -148,18 +158,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = Name::Cmk(KeyId::from_bytes([7; 16]));
         let disk = Disk::open(dir.path(), true).unwrap();
-        disk.write(&[(name, b"sealed".to_vec()), (Name::Check, b"check".to_vec())]).unwrap();
+        let records = vec![(name.bytes(), b"sealed".to_vec()), (Name::Check.bytes(), b"check".to_vec())];
+        assert!(disk.write(records.clone()).unwrap());
         assert!(matches!(Disk::open(dir.path(), false), Err(Error::Unavailable(_))));
         drop(disk);
         let disk = Disk::open(dir.path(), false).unwrap();
-        assert_eq!(disk.read(name).unwrap().unwrap(), b"sealed");
-        let mut seen = 0;
-        disk.for_each(|_, _| {
-            seen += 1;
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(seen, 2);
+        let mut there = disk.read_all().unwrap();
+        there.sort();
+        let mut expected = records;
+        expected.sort();
+        assert_eq!(there, expected);
     }
 
     #[test]

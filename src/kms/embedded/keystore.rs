@@ -14,7 +14,7 @@ use crate::types::{Clock, random};
 
 use super::admin::AdminError;
 use super::audit;
-use super::disk::{self, Disk, Name};
+use super::disk::{self, Disk, Name, Shelf};
 use super::names::{AliasName, Asked, Place};
 use super::record::{AliasRecord, CmkRecord, KeyState, decode};
 use super::root_key::RootKey;
@@ -71,7 +71,7 @@ pub struct EmbeddedKms {
 pub(super) struct Inner {
     pub(super) root: RootKey,
     pub(super) place: Place,
-    pub(super) disk: Disk,
+    pub(super) disk: Box<dyn Shelf>,
     /// Held for look-ups and for putting finished changes in, never across I/O or `.await`.
     pub(super) state: RwLock<State>,
     pub(super) clock: Arc<dyn Clock>,
@@ -112,11 +112,29 @@ impl EmbeddedKms {
             return Err(lost("missing"));
         }
         let disk = Disk::open(data_dir, !data_exists)?;
-        let service_key = match disk.read(Name::Check)? {
-            Some(check) => open_service_key(&root, &disk, &check)?,
-            None => begin(&root, &disk, data_exists)?,
+        Self::open_on(Box::new(disk), root, options, clock, data_exists)
+    }
+
+    /// As [`EmbeddedKms::open`], on a shelf of the caller's, which other gateways may share. Blocking.
+    ///
+    /// # Errors
+    /// As [`EmbeddedKms::open`].
+    pub fn open_on(
+        disk: Box<dyn Shelf>,
+        root: RootKey,
+        options: KeystoreOptions,
+        clock: Arc<dyn Clock>,
+        data_exists: bool,
+    ) -> Result<Self, Error> {
+        let (service_key, records) = loop {
+            let records = disk.read_all()?;
+            if let Some(check) = record(&records, Name::Check) {
+                break (open_service_key(&root, &records, check)?, records);
+            }
+            // Another gateway may begin at the same moment: then there is something to read.
+            begin(&root, disk.as_ref(), &records, data_exists)?;
         };
-        let state = load(&root, &disk)?;
+        let state = load(&root, &records)?;
         let place = Place { region: options.region, account: options.account };
         let inner = Inner { root, place, disk, state: RwLock::new(state), clock, service_key };
         Ok(Self { inner: Arc::new(inner), turn: Arc::new(Semaphore::new(1)) })
@@ -320,6 +338,13 @@ impl Call<'_> {
 }
 
 impl Inner {
+    /// Reads everything again: for a shelf that others change, too. Blocking.
+    pub(super) fn reload(&self) -> Result<(), Error> {
+        let state = load(&self.root, &self.disk.read_all()?)?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(())
+    }
+
     pub(super) fn state(&self) -> RwLockReadGuard<'_, State> {
         // Nothing panics half-way through a change of the maps; a poisoned lock still holds whole values.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
@@ -349,27 +374,36 @@ fn altered(what: impl fmt::Display) -> Error {
     Error::Corrupt(format!("{what} does not verify: it was altered, or comes from another keystore"))
 }
 
-/// Begins a keystore: the check record and the service key, both or neither.
-fn begin(root: &RootKey, disk: &Disk, data_exists: bool) -> Result<Zeroizing<[u8; 32]>, Error> {
+/// Records by their names.
+type Records = [(Vec<u8>, Vec<u8>)];
+
+fn record(records: &Records, name: Name) -> Option<&[u8]> {
+    let name = name.bytes();
+    records.iter().find(|(there, _)| *there == name).map(|(_, value)| value.as_slice())
+}
+
+/// Begins a keystore: the check record and the service key, both or neither. The caller reads what came of it.
+fn begin(root: &RootKey, disk: &dyn Shelf, records: &Records, data_exists: bool) -> Result<(), Error> {
     if data_exists {
         return Err(lost("empty"));
     }
-    disk.for_each(|_, _| Err(Error::Corrupt("records without the check record".to_owned())))?;
-    let key = Zeroizing::new(random().map_err(no_random)?);
+    if !records.is_empty() {
+        return Err(Error::Corrupt("records without the check record".to_owned()));
+    }
+    let key: Zeroizing<[u8; 32]> = Zeroizing::new(random().map_err(no_random)?);
     let check = root.seal(Slot::Check, CHECK)?;
     let sealed = root.seal(Slot::ServiceKey, key.as_slice())?;
-    disk.write(&[(Name::Check, check), (Name::ServiceKey, sealed)])?;
-    Ok(key)
+    disk.write(vec![(Name::Check.bytes(), check), (Name::ServiceKey.bytes(), sealed)]).map(drop)
 }
 
-fn open_service_key(root: &RootKey, disk: &Disk, check: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
+fn open_service_key(root: &RootKey, records: &Records, check: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
     let opened = root.open(Slot::Check, check)?;
     if opened.is_none_or(|text| text.as_slice() != CHECK) {
         return Err(Error::Corrupt("the root key does not open the keystore".to_owned()));
     }
-    let sealed = disk.read(Name::ServiceKey)?;
+    let sealed = record(records, Name::ServiceKey);
     let sealed = sealed.ok_or_else(|| Error::Corrupt("the service key's record is missing".to_owned()))?;
-    let plain = root.open(Slot::ServiceKey, &sealed)?;
+    let plain = root.open(Slot::ServiceKey, sealed)?;
     plain.as_deref().and_then(|plain| key_of(plain)).ok_or_else(|| altered("the service key's record"))
 }
 
@@ -379,10 +413,11 @@ fn key_of(plain: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
 
 /// Opens every record. One that does not verify stops the start: which key it was, and what else was touched, is for a
 /// person to find out.
-fn load(root: &RootKey, disk: &Disk) -> Result<State, Error> {
+fn load(root: &RootKey, records: &Records) -> Result<State, Error> {
     let mut state = State::default();
     let mut aliases = Vec::new();
-    disk.for_each(|name, sealed| {
+    for (name, sealed) in records {
+        let name = Name::parse(name).ok_or_else(|| Error::Corrupt("a record of an unknown kind".to_owned()))?;
         match name {
             Name::Check | Name::ServiceKey => {}
             Name::Cmk(id) => {
@@ -397,8 +432,7 @@ fn load(root: &RootKey, disk: &Disk) -> Result<State, Error> {
                 aliases.push(record.ok_or_else(|| altered("the record of an alias"))?);
             }
         }
-        Ok(())
-    })?;
+    }
     for alias in aliases {
         if state.key(alias.target).is_none() {
             return Err(Error::Corrupt(format!("the record of key {} is missing", alias.target)));

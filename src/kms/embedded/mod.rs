@@ -29,6 +29,8 @@ mod state;
 mod tests;
 mod wrap;
 
+pub use disk::Shelf;
+pub use seal::RecordSeal;
 pub use admin::{AdminError, AliasDescription, KeyDescription, NewKey, Page};
 pub use keystore::{EmbeddedKms, Generated, KeystoreOptions};
 pub use names::{AliasName, KeyId, is_arn_of_kms};

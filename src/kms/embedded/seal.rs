@@ -123,6 +123,63 @@ impl RootKey {
     }
 }
 
+/// Seals records outside of the keystore that all gateways with the same root key may read: those in an upstream's reserved
+/// place, and caches. Each is bound to its name.
+///
+/// ```text
+/// sealed record = version u8 (1) ‖ salt[32] ‖ AES-256-GCM(key, nonce 0, plaintext, AAD = "sealgate/place/1" ‖ name)
+/// key           = HKDF-SHA256(ikm = place key, salt, info = "sealgate/place/1/record")
+/// place key     = HKDF-SHA256(ikm = root key, no salt, info = "sealgate/place/1")
+/// ```
+pub struct RecordSeal(Zeroizing<[u8; 32]>);
+
+impl std::fmt::Debug for RecordSeal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecordSeal(…)")
+    }
+}
+
+impl RecordSeal {
+    /// Seals a record for its name.
+    ///
+    /// # Errors
+    /// Only when the random generator fails.
+    pub fn seal(&self, name: &str, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        let salt: [u8; SALT_BYTES] = random().map_err(no_random)?;
+        let mut out = Vec::with_capacity(1 + SALT_BYTES + plain.len() + TAG_BYTES);
+        out.push(VERSION);
+        out.extend_from_slice(&salt);
+        seal_once(&*self.key(&salt)?, &place_aad(name), plain, &mut out)?;
+        Ok(out)
+    }
+
+    /// Opens the record of this name; `None` when it was altered, moved, or sealed by another root key.
+    #[must_use]
+    pub fn open(&self, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (&VERSION, rest) = sealed.split_first()? else { return None };
+        let (salt, body) = rest.split_at_checked(SALT_BYTES)?;
+        open_once(&*self.key(salt).ok()?, &place_aad(name), body)
+    }
+
+    fn key(&self, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
+        derive(&self.0, salt, b"sealgate/place/1/record")
+    }
+}
+
+fn place_aad(name: &str) -> Vec<u8> {
+    [b"sealgate/place/1".as_slice(), name.as_bytes()].concat()
+}
+
+impl RootKey {
+    /// The seal of what lies outside of the keystore.
+    ///
+    /// # Errors
+    /// Only when key derivation fails.
+    pub fn record_seal(&self) -> Result<RecordSeal, Error> {
+        derive(self.expose(), b"", b"sealgate/place/1").map(RecordSeal)
+    }
+}
+
 /// Without randomness nothing may be made.
 pub(super) fn no_random(error: RandomError) -> Error {
     Error::Unavailable(error.to_string())
@@ -164,6 +221,23 @@ mod tests {
             assert!(root().open(SLOT, &altered).unwrap().is_none(), "byte {at}");
             assert!(root().open(SLOT, &sealed[..at]).unwrap().is_none(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_record_of_the_place_opens_under_its_name_and_root_key_only() {
+        let seal = root().record_seal().unwrap();
+        let sealed = seal.seal("buckets/a/1", b"record").unwrap();
+        assert_eq!(seal.open("buckets/a/1", &sealed).unwrap().as_slice(), b"record");
+        assert!(seal.open("buckets/a/2", &sealed).is_none());
+        assert!(RootKey::new([4; 32]).record_seal().unwrap().open("buckets/a/1", &sealed).is_none());
+        for at in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[at] ^= 1;
+            assert!(seal.open("buckets/a/1", &altered).is_none(), "byte {at}");
+        }
+        // A record of the keystore is none of the place, whatever name is tried.
+        let kept = root().seal(SLOT, b"material").unwrap();
+        assert!(seal.open("", &kept).is_none());
     }
 
     #[test]
