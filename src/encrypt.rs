@@ -35,7 +35,9 @@ pub enum Error {
     #[error(transparent)]
     Open(#[from] serve::Error),
     /// The bucket is not one that may hold foreign objects.
-    #[error("{0}: upstream_foreign_buckets does not name it, so nothing in it is served that would have to be encrypted")]
+    #[error(
+        "{0}: upstream_foreign_buckets does not name it, so nothing in it is served that would have to be encrypted"
+    )]
     NotForeign(BucketName),
     /// The bucket is not there, or cannot be listed.
     #[error("{0}: {1}")]

@@ -11,9 +11,7 @@ use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use crate::kms::embedded::{EmbeddedKms, RecordSeal, Shelf};
-use crate::kms::{
-    DataKey, EncryptionContext, Error, GeneratedKey, KeyArn, KeyRef, KeyService, Principal, WrappedKey,
-};
+use crate::kms::{DataKey, EncryptionContext, Error, GeneratedKey, KeyArn, KeyRef, KeyService, Principal, WrappedKey};
 use crate::store::upstream::{Reserved, Seal};
 
 /// The keystore's line in the reserved place.

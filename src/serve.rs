@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{
-    Config, Credential as Configured, KeystoreKind, ROOT_USER, Secret as ConfiguredSecret, StoreKind,
-};
+use crate::config::{Config, Credential as Configured, KeystoreKind, ROOT_USER, Secret as ConfiguredSecret, StoreKind};
 use crate::dialect::kms::KmsApi;
 use crate::dialect::oss::{Hosts, OssConfig, OssDialect};
 use crate::dialect::s3::edge::{Edge, EdgeConfig};
@@ -110,8 +108,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let _ = writeln!(std::io::stdout(), "{line}");
 
     let shutdown = CancellationToken::new();
-    let admin =
-        Arc::new(Admin::new(Arc::clone(&metrics), Arc::new(move || ready(&kept, &keystore)), shutdown.clone()));
+    let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::new(move || ready(&kept, &keystore)), shutdown.clone()));
     // Probes are answered while requests drain ("not ready: shutting down"): their port closes last.
     let quiet = CancellationToken::new();
     let admin = listener::serve(probes, admin, Options::admin(&config), Arc::clone(&metrics), quiet.clone());
@@ -213,15 +210,10 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
     let keys = Watched::new(keys, move |operation, outcome| {
         counting.kms_request(operation, outcome);
     });
-    let gateway = Gateway::new(
-        store,
-        Keyring::new(Arc::new(keys), service),
-        config.region.clone(),
-        Arc::clone(clock),
-    )
-    .defaulting_to(config.default_encryption)
-    .alarming(move || alarmed.integrity_failures.inc())
-    .sampling(config.verify_writes_sample, move || suspected.plaintext_suspects.inc());
+    let gateway = Gateway::new(store, Keyring::new(Arc::new(keys), service), config.region.clone(), Arc::clone(clock))
+        .defaulting_to(config.default_encryption)
+        .alarming(move || alarmed.integrity_failures.inc())
+        .sampling(config.verify_writes_sample, move || suspected.plaintext_suspects.inc());
     let edge = EdgeConfig {
         region: config.region.clone(),
         sigv2: if config.allow_sigv2 { SigV2::Allowed } else { SigV2::Refused },

@@ -271,7 +271,9 @@ fn an_upstream_by_its_short_form() {
     let settings = config.upstream.settings().unwrap();
     assert_eq!((settings.endpoint.to_string().as_str(), settings.region.as_str()), ("http://10.0.0.1:7480", "here"));
     assert!(!format!("{config:?} {settings:?}").contains("hidden"));
-    for (nth, field) in [(1, "upstream_endpoint"), (3, "upstream_access_key_id"), (4, "upstream_secret"), (6, "root_key")] {
+    for (nth, field) in
+        [(1, "upstream_endpoint"), (3, "upstream_access_key_id"), (4, "upstream_secret"), (6, "root_key")]
+    {
         let mut env = env.to_vec();
         env.remove(nth);
         assert!(message(&[], None, &env).starts_with(field), "{field}");

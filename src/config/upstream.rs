@@ -89,17 +89,15 @@ impl Default for Upstream {
 impl Upstream {
     pub(super) fn from_layers(layers: &Layers) -> Result<Self, Error> {
         let d = Self::default();
-        let seconds = |field, default| {
-            layers.one::<DurationText>(field).map(|found| found.map_or(default, |text| text.0))
-        };
+        let seconds =
+            |field, default| layers.one::<DurationText>(field).map(|found| found.map_or(default, |text| text.0));
         Ok(Self {
             endpoint: layers.one("upstream_endpoint")?,
             region: layers.one::<Region>("upstream_region")?.map_or(d.region, |region| region.0),
             dialect: layers.one("upstream_dialect")?.unwrap_or(d.dialect),
             addressing: layers.one("upstream_addressing")?.unwrap_or(d.addressing),
             access_key_id: layers.one::<AccessKeyText>("upstream_access_key_id")?.map(|id| id.0),
-            secret_access_key: layers
-                .secret("upstream_secret_access_key", "upstream_secret_access_key_file")?,
+            secret_access_key: layers.secret("upstream_secret_access_key", "upstream_secret_access_key_file")?,
             credentials_file: layers.one("upstream_credentials_file")?,
             ca_file: layers.one("upstream_ca_file")?,
             connect_timeout: seconds("upstream_connect_timeout", d.connect_timeout)?,
@@ -124,11 +122,9 @@ impl Upstream {
             (Some(_), _, _) => {
                 return Err(Error::conflict("upstream_credentials_file", "is set beside an access key: keep one"));
             }
-            (None, Some(id), Some(secret)) => KeySource::Fixed(UpstreamKey {
-                id: id.clone(),
-                secret: secret.expose().to_owned().into(),
-                token: None,
-            }),
+            (None, Some(id), Some(secret)) => {
+                KeySource::Fixed(UpstreamKey { id: id.clone(), secret: secret.expose().to_owned().into(), token: None })
+            }
             (None, None, _) => return Err(missing("upstream_access_key_id")),
             (None, Some(_), None) => return Err(missing("upstream_secret_access_key")),
         };

@@ -8,8 +8,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::identity::Requester;
 use crate::kms::{DataKey, Principal, WrappedKey};
 use crate::sse::{
-    Aead, BodyOpener, Commitment, CustomerKey, DataCipher, Digests, Envelope, Layout, ObjectId, ObjectKind, PlainOffset,
-    SegmentSize, SseMode, Summary, TAIL_GUESS, Wrap, manifest,
+    Aead, BodyOpener, Commitment, CustomerKey, DataCipher, Digests, Envelope, Layout, ObjectId, ObjectKind,
+    PlainOffset, SegmentSize, SseMode, Summary, TAIL_GUESS, Wrap, manifest,
 };
 use crate::store::{Bucket, CipherOffset, OpenObject, StoredObject, Versioning};
 use crate::types::{ObjectAt, VersionId};

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 
 use crate::store::{
-    Ahead, Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject, StoredTag,
-    Versioning,
+    Ahead, Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject,
+    StoredTag, Versioning,
 };
 use crate::types::{BucketName, ObjectAt, Timestamp, UserId};
 

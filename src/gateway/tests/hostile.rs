@@ -12,10 +12,10 @@ use futures::TryStreamExt as _;
 
 use crate::store::local::LocalStore;
 use crate::store::{
-    Ahead, Bucket, CipherOffset, CipherStream, Commit, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage,
-    ListQuery, Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition,
-    StoredObject, StoredPart, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery,
-    Versioning,
+    Ahead, Bucket, CipherOffset, CipherStream, Commit, Completion, CopyPlan, Deleted, Error, Growth, ListEntry,
+    ListPage, ListQuery, Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter,
+    Precondition, StoredObject, StoredPart, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage,
+    VersionQuery, Versioning,
 };
 use crate::types::{BucketName, ObjectAt, PartNumber, UploadId, VersionId};
 

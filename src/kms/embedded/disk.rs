@@ -107,7 +107,6 @@ impl Disk {
         let db = DB::open(&options, &path).map_err(|e| opening(&e))?;
         Ok(Self { db, failed: AtomicBool::new(false) })
     }
-
 }
 
 impl Shelf for Disk {

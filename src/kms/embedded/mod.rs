@@ -29,10 +29,10 @@ mod state;
 mod tests;
 mod wrap;
 
-pub use disk::Shelf;
-pub use seal::RecordSeal;
 pub use admin::{AdminError, AliasDescription, KeyDescription, NewKey, Page};
+pub use disk::Shelf;
 pub use keystore::{EmbeddedKms, Generated, KeystoreOptions};
 pub use names::{AliasName, KeyId, is_arn_of_kms};
 pub use record::{KeyOrigin, KeyState, Tag};
 pub use root_key::{RootKey, RootKeyError};
+pub use seal::RecordSeal;

@@ -54,9 +54,9 @@ use self::objects::PutWriter;
 use self::uploads::LocalPartWriter;
 use self::writer::{BodyWriter, Placement, joined};
 use super::{
-    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListPage, ListQuery, Metadata, NewMetadata, ObjectStore,
-    ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredUpload, UploadAt, UploadPage,
-    UploadQuery, VersionPage, VersionQuery, Versioning,
+    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListPage, ListQuery, Metadata,
+    NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredUpload,
+    UploadAt, UploadPage, UploadQuery, VersionPage, VersionQuery, Versioning,
 };
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 

@@ -12,7 +12,9 @@ use super::rebuild::{Rebuilt, rebuild};
 use crate::store::contract::appends::grow;
 use crate::store::contract::uploads::{complete, send, start, upload};
 use crate::store::contract::{self, Store, at, body_of, metadata, noise, put, put_plain, read, with_bucket};
-use crate::store::{Ahead, Commit, CopyPlan, Error, Precondition, StoredObject, VersionEntry, VersionQuery, Versioning};
+use crate::store::{
+    Ahead, Commit, CopyPlan, Error, Precondition, StoredObject, VersionEntry, VersionQuery, Versioning,
+};
 use crate::types::{SystemClock, VersionId};
 
 fn open(dir: &Path) -> Result<LocalStore, Error> {
@@ -308,7 +310,7 @@ async fn after_a_failed_sync_reads_go_on_and_writes_do_not() {
     local.core.health.fail("a test says so".to_owned());
     let refused = [
         writer.commit(Commit::default()).await.err(),
-        store.put(&at("b"), metadata("m")).await.err(),
+        store.put(&at("b"), metadata("m"), Ahead::default()).await.err(),
         store.delete(&at("a"), None, Precondition::None).await.err(),
         store.create_bucket(contract::bucket("other")).await.err(),
         store.create_upload(&upload("a", 1), metadata("m"), Bytes::new()).await.err(),

@@ -283,7 +283,9 @@ fn decode(name: &BucketName, value: &[u8]) -> Result<Option<Bucket>, Error> {
     let bucket: Option<Bucket> = postcard::from_bytes(value)
         .map_err(|_| Error::Corrupt(format!("the record of bucket {name} cannot be read")))?;
     match bucket {
-        Some(bucket) if bucket.name != *name => Err(Error::Corrupt(format!("the record of bucket {name} is another's"))),
+        Some(bucket) if bucket.name != *name => {
+            Err(Error::Corrupt(format!("the record of bucket {name} is another's")))
+        }
         other => Ok(other),
     }
 }

@@ -98,7 +98,9 @@ async fn give_back(reserved: &Reserved, line: &str, number: u64) {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.beat.abort();
-        if !self.released && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        if !self.released
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
             let (reserved, line, number) = (self.reserved.clone(), self.line.clone(), self.number);
             runtime.spawn(async move { give_back(&reserved, &line, number).await });
         }

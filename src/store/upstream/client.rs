@@ -108,8 +108,7 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client by these settings. Reads files.
     pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let connector =
-            Connector::new(settings.endpoint.tls, settings.ca_file.as_deref(), settings.connect_timeout)?;
+        let connector = Connector::new(settings.endpoint.tls, settings.ca_file.as_deref(), settings.connect_timeout)?;
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
@@ -205,13 +204,8 @@ impl Client {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.remaining()));
         }
         headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_| Failure::unfit("host"))?);
-        let unsigned = Unsigned {
-            method: &call.method,
-            path: &path,
-            resource: &resource,
-            query: &call.query,
-            headers: &headers,
-        };
+        let unsigned =
+            Unsigned { method: &call.method, path: &path, resource: &resource, query: &call.query, headers: &headers };
         let key = self.credentials.current();
         let signed = self.signer.sign(&unsigned, &key, self.clock.now()).ok_or_else(|| Failure::unfit("header"))?;
         headers.extend(signed);

@@ -16,16 +16,15 @@ use super::client::{Again, Call};
 use super::gathered::{Kept, Raw};
 use super::headers::{encode, etag_of, unquoted, write_of};
 use super::multipart::{
-    LEAST_PART, PartRecord, UploadRecord, decoded, discard, find, named_parts, parts_prefix, temporary_name, upload_name,
+    LEAST_PART, PartRecord, UploadRecord, decoded, discard, find, named_parts, parts_prefix, temporary_name,
+    upload_name,
 };
 use super::objects::{Opened, tag_of};
 use super::put::{Shop, reserved_spot, turn, written_at};
 use super::target::{Spot, Target};
 use super::upload::Streaming;
 use super::xml;
-use crate::store::{
-    CipherOffset, Completion, Error, OpenObject as _, StoredObject, StoredTag, UploadAt,
-};
+use crate::store::{CipherOffset, Completion, Error, OpenObject as _, StoredObject, StoredTag, UploadAt};
 use crate::types::{PartNumber, VersionId};
 
 /// The most that one copied part may have (S3: 5 GiB).
@@ -236,7 +235,9 @@ impl Placing<'_> {
         let last = self.named.last().map(|(number, part)| (number.get(), part));
         if let Some((number, part)) = last {
             let (number, pieces) = match &part.staged {
-                Some(name) => (number, vec![self.staged(name, part.len), Piece::Here(self.completion.manifest.clone())]),
+                Some(name) => {
+                    (number, vec![self.staged(name, part.len), Piece::Here(self.completion.manifest.clone())])
+                }
                 None => (number.saturating_add(1), vec![Piece::Here(self.completion.manifest.clone())]),
             };
             let etag = send_pieces(&raw, number, pieces).await;
@@ -286,7 +287,8 @@ impl Placing<'_> {
     /// Puts the object together out of pieces.
     async fn anew(&self) -> Result<(), Error> {
         let mut pieces = Vec::with_capacity(self.named.len() + 1);
-        let laid = if self.named.iter().any(|(_, part)| part.staged.is_none()) { self.lay().await? } else { Laid(vec![]) };
+        let laid =
+            if self.named.iter().any(|(_, part)| part.staged.is_none()) { self.lay().await? } else { Laid(vec![]) };
         let temporary = reserved_spot(self.target, &temporary_name(self.at));
         for (number, part) in &self.named {
             match &part.staged {

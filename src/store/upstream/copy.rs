@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::client::{Again, Call};
 use super::gathered::Raw;
@@ -125,7 +125,12 @@ fn copied_etag(body: &[u8]) -> Result<String, Error> {
 }
 
 /// Copies an object as a plan says.
-pub(super) async fn copy(from: &Arc<Target>, to: &Arc<Target>, plan: CopyPlan, shop: &Shop) -> Result<StoredObject, Error> {
+pub(super) async fn copy(
+    from: &Arc<Target>,
+    to: &Arc<Target>,
+    plan: CopyPlan,
+    shop: &Shop,
+) -> Result<StoredObject, Error> {
     if !Arc::ptr_eq(from, to) {
         // Two upstreams cannot copy from each other: the gateway seals the body anew.
         return Err(Error::Changed);

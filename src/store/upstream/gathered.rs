@@ -86,8 +86,7 @@ impl Kept {
 
     /// Makes the object. Gives the headers of the answer and the object's ETag, which may be empty (Ceph).
     pub(super) async fn complete(&self, parts: &[(u32, String)]) -> Result<(HeaderMap, String), Failure> {
-        let call =
-            Call::object(Method::POST, &self.spot.bucket, &self.spot.key).query("uploadId", self.id.clone());
+        let call = Call::object(Method::POST, &self.spot.bucket, &self.spot.key).query("uploadId", self.id.clone());
         let document = xml::complete(parts.iter().map(|(number, etag)| (*number, etag.as_str())));
         let (headers, body) = self.spot.target.client.ask(&call, document.into(), Again::Always).await?;
         // The status goes out before the work is done: a failure can stand in the body of a 200.
@@ -100,8 +99,7 @@ impl Kept {
 
     /// Gives the upload up.
     pub(super) async fn abort(&self) -> Result<(), Error> {
-        let call =
-            Call::object(Method::DELETE, &self.spot.bucket, &self.spot.key).query("uploadId", self.id.clone());
+        let call = Call::object(Method::DELETE, &self.spot.bucket, &self.spot.key).query("uploadId", self.id.clone());
         match self.spot.target.client.ask(&call, Bytes::new(), Again::Always).await {
             Err(failure) if !failure.is_absence() => Err(failure.into()),
             _ => Ok(()),

@@ -53,7 +53,12 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    async fn rows(&self, after: Option<&str>, delimiter: Option<&str>, limit: usize) -> Result<(Vec<Found>, bool), Error> {
+    async fn rows(
+        &self,
+        after: Option<&str>,
+        delimiter: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Found>, bool), Error> {
         let ask = Ask { prefix: &self.prefix, delimiter, after, limit };
         let page = self.target.client.page(&self.bucket, &ask).await?;
         let mut rows: Vec<Found> = page.rows.into_iter().map(Found::Object).collect();

@@ -1,7 +1,7 @@
 //! One page of an upstream's listing, as it comes.
 
-use http::Method;
 use bytes::Bytes;
+use http::Method;
 use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
@@ -49,9 +49,7 @@ impl Client {
             .query("list-type", "2")
             .query("encoding-type", "url")
             .query("max-keys", ask.limit.min(MOST).to_string());
-        for (name, value) in
-            [("prefix", Some(ask.prefix)), ("delimiter", ask.delimiter), ("start-after", ask.after)]
-        {
+        for (name, value) in [("prefix", Some(ask.prefix)), ("delimiter", ask.delimiter), ("start-after", ask.after)] {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 call = call.query(name, value);
             }
@@ -117,12 +115,8 @@ mod tests {
             <ETag>&quot;e-2&quot;</ETag><Size>17</Size></Contents>\
             <CommonPrefixes><Prefix>p%2F</Prefix></CommonPrefixes></ListBucketResult>";
         let page = page_of(&xml::parse(text.as_bytes()).unwrap()).unwrap();
-        let row = Row {
-            key: "a/b c+\0é".into(),
-            etag: "e-2".into(),
-            size: 17,
-            modified: Timestamp(1_767_323_045_000),
-        };
+        let row =
+            Row { key: "a/b c+\0é".into(), etag: "e-2".into(), size: 17, modified: Timestamp(1_767_323_045_000) };
         assert_eq!(page, Page { rows: vec![row], prefixes: vec!["p/".into()], truncated: true });
         assert_eq!(http_date("Fri, 02 Jan 2026 03:04:05 GMT"), Some(Timestamp(1_767_323_045_000)));
     }

@@ -54,9 +54,9 @@ use self::probe::Probe;
 use self::put::{PutWriter, Shop, turn};
 use self::target::Target;
 use super::{
-    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage, ListQuery, Metadata,
-    NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredUpload,
-    UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
+    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage, ListQuery,
+    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject,
+    StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
 };
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
@@ -113,12 +113,7 @@ impl Reached {
     pub fn open(self, region: String, cache: Option<&Path>) -> Result<UpstreamStore, Error> {
         let reserved = self.reserved().ok_or_else(|| Error::Unavailable("there is no upstream".to_owned()))?;
         let memory = Arc::new(Memory::open(cache, Arc::clone(&self.seal))?);
-        Ok(UpstreamStore {
-            targets: self.targets,
-            buckets: Buckets::new(reserved, region),
-            memory,
-            clock: self.clock,
-        })
+        Ok(UpstreamStore { targets: self.targets, buckets: Buckets::new(reserved, region), memory, clock: self.clock })
     }
 }
 

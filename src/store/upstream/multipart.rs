@@ -129,13 +129,7 @@ impl UploadRecord {
     }
 
     pub(super) fn into_stored(self, id: UploadId) -> StoredUpload {
-        StoredUpload {
-            id,
-            key: self.key,
-            metadata: self.metadata,
-            state: self.state.into(),
-            initiated: self.initiated,
-        }
+        StoredUpload { id, key: self.key, metadata: self.metadata, state: self.state.into(), initiated: self.initiated }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures::stream;
-use http::header::{CONTENT_RANGE, CONTENT_LENGTH, HeaderMap, IF_MATCH, LAST_MODIFIED, RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, IF_MATCH, LAST_MODIFIED, RANGE};
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 

@@ -103,14 +103,12 @@ impl<'a> Probe<'a> {
         let listed = self.client.page(bucket, &Ask { limit: 1, ..Ask::default() }).await;
         match listed {
             Ok(_) => Ok(()),
-            Err(failure) if failure.is_absence() => {
-                match self.ask(Call::bucket(Method::PUT, bucket), b"").await {
-                    Err(failure) if failure.code() != "BucketAlreadyOwnedByYou" => {
-                        self.wrong(&format!("cannot make the reserved bucket {bucket}"), failure)
-                    }
-                    _ => Ok(()),
+            Err(failure) if failure.is_absence() => match self.ask(Call::bucket(Method::PUT, bucket), b"").await {
+                Err(failure) if failure.code() != "BucketAlreadyOwnedByYou" => {
+                    self.wrong(&format!("cannot make the reserved bucket {bucket}"), failure)
                 }
-            }
+                _ => Ok(()),
+            },
             Err(failure) => self.wrong(&format!("cannot list the reserved bucket {bucket}"), failure),
         }
     }
@@ -127,7 +125,9 @@ impl<'a> Probe<'a> {
         let made = made.or_else(|failure| self.wrong("cannot write", failure))?;
         match self.ask(create(), b"9876543210").await {
             Err(failure) if failure.is_refusal() => {}
-            Err(failure) => return self.wrong("a create-only write of what is there is not refused as it should", failure),
+            Err(failure) => {
+                return self.wrong("a create-only write of what is there is not refused as it should", failure);
+            }
             Ok(_) => {
                 return self.wrong(
                     "create-only writes do not work",
@@ -188,7 +188,8 @@ impl<'a> Probe<'a> {
         let id = xml::parse(&body).map(|root| root.text("UploadId").to_owned()).unwrap_or_default();
         let mut etags = Vec::new();
         for number in [1, 2] {
-            let call = self.object(Method::PUT, "-parts").query("partNumber", number.to_string()).query("uploadId", &*id);
+            let call =
+                self.object(Method::PUT, "-parts").query("partNumber", number.to_string()).query("uploadId", &*id);
             let sent = self.ask(call, b"part").await.or_else(|failure| self.wrong("cannot send a part", failure))?;
             etags.push(etag_of(&sent.0));
         }

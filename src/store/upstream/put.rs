@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header::{DATE, HeaderMap};
 use http::Method;
+use http::header::{DATE, HeaderMap};
 
 use super::claims::{Claim, claim_of};
 use super::client::{Again, Call};
@@ -66,7 +66,13 @@ pub(super) struct Shop {
 
 impl PutWriter {
     /// Begins a write. Nothing goes out before the first bytes.
-    pub(super) fn begin(spot: Spot, at: &ObjectAt, metadata: Metadata, ahead: &Ahead, shop: &Shop) -> Result<Self, Error> {
+    pub(super) fn begin(
+        spot: Spot,
+        at: &ObjectAt,
+        metadata: Metadata,
+        ahead: &Ahead,
+        shop: &Shop,
+    ) -> Result<Self, Error> {
         let target = &spot.target;
         let write = fresh_write()?;
         let headers = encode(&metadata, &write, target.client.wire, target.abilities.metadata)?;
@@ -162,19 +168,16 @@ impl ObjectWriter for PutWriter {
         }
         // A condition that the request itself carries needs no turn.
         let foreign = self.spot.target.settings.foreign.contains(&self.at.bucket);
-        let by_itself = !foreign && match (&commit.precondition, &self.way) {
-            (Precondition::None, _) => true,
-            (Precondition::Absent, Way::InOnePiece(_)) => true,
-            (Precondition::Absent, Way::Streamed { .. }) => {
-                self.call.headers.contains_key(create_only(self.spot.target.client.wire).0)
-            }
-            (Precondition::Absent, Way::Gathered(_)) | (Precondition::Is(_), _) => false,
-        };
-        let claim = if by_itself {
-            None
-        } else {
-            Some(judged(&self.spot, &self.at, &commit.precondition).await?)
-        };
+        let by_itself = !foreign
+            && match (&commit.precondition, &self.way) {
+                (Precondition::None, _) => true,
+                (Precondition::Absent, Way::InOnePiece(_)) => true,
+                (Precondition::Absent, Way::Streamed { .. }) => {
+                    self.call.headers.contains_key(create_only(self.spot.target.client.wire).0)
+                }
+                (Precondition::Absent, Way::Gathered(_)) | (Precondition::Is(_), _) => false,
+            };
+        let claim = if by_itself { None } else { Some(judged(&self.spot, &self.at, &commit.precondition).await?) };
         let ended = self.end(&commit.precondition).await;
         if let Some(claim) = claim {
             claim.release().await;

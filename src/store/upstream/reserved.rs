@@ -72,10 +72,12 @@ impl Reserved {
         Self { client, bucket, seal }
     }
 
+    #[cfg(test)]
     pub(super) fn client(&self) -> &Arc<Client> {
         &self.client
     }
 
+    #[cfg(test)]
     pub(super) fn bucket(&self) -> &str {
         &self.bucket
     }
@@ -135,13 +137,11 @@ impl Reserved {
         match self.client.ask(&call, sealed.clone(), Again::Always).await {
             Ok(_) => Ok(true),
             // A first try may have made it and its answer got lost: no two sealed records are equal.
-            Err(failure) if failure.is_refusal() || failure.is_doubtful() => {
-                match self.fetch(name).await? {
-                    Some((_, there)) => Ok(there == sealed),
-                    None if failure.is_refusal() => Ok(false),
-                    None => Err(failure.into()),
-                }
-            }
+            Err(failure) if failure.is_refusal() || failure.is_doubtful() => match self.fetch(name).await? {
+                Some((_, there)) => Ok(there == sealed),
+                None if failure.is_refusal() => Ok(false),
+                None => Err(failure.into()),
+            },
             Err(failure) => Err(failure.into()),
         }
     }

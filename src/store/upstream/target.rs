@@ -42,7 +42,10 @@ pub(super) struct Target {
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target").field("client", &self.client).field("abilities", &self.abilities).finish_non_exhaustive()
+        f.debug_struct("Target")
+            .field("client", &self.client)
+            .field("abilities", &self.abilities)
+            .finish_non_exhaustive()
     }
 }
 

@@ -115,16 +115,6 @@ pub(super) fn complete<'a>(parts: impl Iterator<Item = (u32, &'a str)>) -> Strin
     text
 }
 
-/// The body of a deletion of many objects.
-pub(super) fn delete<'a>(keys: impl Iterator<Item = &'a str>) -> String {
-    let mut text = String::from("<Delete><Quiet>true</Quiet>");
-    for key in keys {
-        let _ = write!(text, "<Object><Key>{}</Key></Object>", quick_xml::escape::escape(key));
-    }
-    text.push_str("</Delete>");
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +146,5 @@ mod tests {
         let root = parse(sent.as_bytes()).unwrap();
         let parts: Vec<_> = root.all("Part").map(|part| (part.text("PartNumber"), part.text("ETag"))).collect();
         assert_eq!(parts, [("1", "\"a\""), ("10000", "\"b&c\"")]);
-        let root = parse(delete(["a&b", "<c>"].into_iter()).as_bytes()).unwrap();
-        assert_eq!(root.all("Object").map(|object| object.text("Key")).collect::<Vec<_>>(), ["a&b", "<c>"]);
     }
 }

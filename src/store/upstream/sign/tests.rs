@@ -65,8 +65,7 @@ fn a_request_is_signed_as_the_aws_sdk_signs_it() {
         let key = key("AKIDEXAMPLE", "secret+/x", token);
         let path = format!("/bucket/{}", encode_path("dir//../a b+é(1)!'*中~\0.txt"));
         let query = [("prefix", "a/b c+ü".to_owned()), ("list-type", "2".to_owned()), ("empty", String::new())];
-        let request =
-            Unsigned { method: &Method::PUT, path: &path, resource: "", query: &query, headers: &given };
+        let request = Unsigned { method: &Method::PUT, path: &path, resource: "", query: &query, headers: &given };
         let signed = signer.sign(&request, &key, now).unwrap();
         let pairs: Vec<_> = query.iter().map(|(n, v)| format!("{n}={}", encode_query(v))).collect();
         let url = format!("http://upstream:7480{path}?{}", pairs.join("&"));
@@ -81,11 +80,7 @@ fn a_request_is_signed_as_the_aws_sdk_signs_it() {
 fn oss_requests_are_signed_as_the_oss_sdks_sign_them() {
     let now = Timestamp(1_767_323_045_000);
     let plain = key("oss-test-ak-0001", "oss-test-sk-0001-not-a-real-secret", None);
-    let sts = key(
-        "STS.oss-test-ak-0002",
-        "oss-test-sk-0002-not-a-real-secret",
-        Some("CAISTest/Token+With=Specials=="),
-    );
+    let sts = key("STS.oss-test-ak-0002", "oss-test-sk-0002-not-a-real-secret", Some("CAISTest/Token+With=Specials=="));
     let cases = [
         (
             Method::GET,
@@ -146,9 +141,8 @@ fn oss_requests_are_signed_as_the_oss_sdks_sign_them() {
 fn the_signing_key_follows_the_day_and_the_access_key() {
     let signer = Signer::new(Wire::S3, "us-east-1".to_owned());
     let day = 86_400_000;
-    let of = |key: &UpstreamKey, day: &str, at| {
-        hmac::sign(&signer.key(key, day, Timestamp(at)), b"x").as_ref().to_vec()
-    };
+    let of =
+        |key: &UpstreamKey, day: &str, at| hmac::sign(&signer.key(key, day, Timestamp(at)), b"x").as_ref().to_vec();
     let (one, two) = (key("A", "s", None), key("B", "t", None));
     let first = of(&one, "19700102", day);
     assert_eq!(first, of(&one, "19700102", day));
