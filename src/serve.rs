@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::sse::Keyring;
 use crate::store::ObjectStore;
 use crate::store::local::LocalStore;
-use crate::store::upstream::{self, UpstreamStore};
+use crate::store::upstream::{self, Swept, UpstreamStore};
 use crate::types::{Clock, SystemClock, UserId};
 
 /// Why the gateway does not start, or stops.
@@ -188,6 +188,27 @@ impl Pulse {
     }
 }
 
+/// How often a gateway asks whether it is its turn to clear the upstream's reserved place, on average.
+const SWEEP: Duration = Duration::from_secs(15 * 60);
+
+/// Clears, from time to time, what uploads that were abandoned and gateways that crashed leave upstream.
+fn keep_swept(store: &Arc<UpstreamStore>, abandoned_after: Option<Duration>) {
+    let store = Arc::downgrade(store);
+    tokio::spawn(async move {
+        loop {
+            // Not all gateways at once.
+            let share = crate::types::random::<2>().map_or(0, u16::from_be_bytes);
+            tokio::time::sleep(SWEEP.mul_f64(2.0 * f64::from(share) / f64::from(u16::MAX))).await;
+            let Some(store) = store.upgrade() else { return };
+            match store.sweep(abandoned_after.unwrap_or(Duration::MAX)).await {
+                Ok(Some(swept)) if swept != Swept::default() => tracing::info!(?swept, "cleared the reserved place"),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the reserved place upstream cannot be cleared"),
+            }
+        }
+    });
+}
+
 /// Keystore, keys and store, opened.
 struct Storage {
     keystore: Arc<EmbeddedKms>,
@@ -255,6 +276,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 async fn upstream_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Storage, Error> {
     let opened = upstream_opened(config, clock, Some(config.data_dir.join("cache"))).await?;
     let kept = Kept::Upstream(Pulse::of(&opened.store));
+    keep_swept(&opened.store, config.upstream.abandoned_after);
     let UpstreamOpened { keystore, keys, store } = opened;
     Ok(Storage { keystore, keys, store, kept })
 }

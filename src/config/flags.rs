@@ -136,6 +136,9 @@ pub struct Flags {
     /// Buckets that may hold objects which sealgate did not write, separated by commas.
     #[arg(long, value_name = "NAMES")]
     upstream_foreign_buckets: Option<String>,
+    /// After how long without a new part an upload is given up, in days, or never [default: 7d].
+    #[arg(long, value_name = "DAYS")]
+    upstream_abandoned_after: Option<String>,
 }
 
 impl Flags {
@@ -185,6 +188,7 @@ impl Flags {
             upstream_bucket_prefix,
             upstream_buckets,
             upstream_foreign_buckets,
+            upstream_abandoned_after,
         } = self;
         let given = [
             ("listen", listen),
@@ -228,6 +232,7 @@ impl Flags {
             ("upstream_bucket_prefix", upstream_bucket_prefix),
             ("upstream_buckets", upstream_buckets),
             ("upstream_foreign_buckets", upstream_foreign_buckets),
+            ("upstream_abandoned_after", upstream_abandoned_after),
         ];
         let mut layer = Layer::new(Source::Flag);
         for (field, value) in given {

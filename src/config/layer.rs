@@ -55,6 +55,7 @@ pub(super) const FIELDS: &[&str] = &[
     "upstream_bucket_prefix",
     "upstream_buckets",
     "upstream_foreign_buckets",
+    "upstream_abandoned_after",
 ];
 
 /// The largest configuration file that is read, in bytes.

@@ -90,6 +90,7 @@ fn samples() -> Vec<(&'static str, &'static str, &'static str)> {
         ("upstream_bucket_prefix", "\"pre-\"", "pre-"),
         ("upstream_buckets", "[\"aaa=bbb/c\", \"ccc=ddd\"]", "aaa=bbb/c/,ccc=ddd"),
         ("upstream_foreign_buckets", "[\"old\"]", "old"),
+        ("upstream_abandoned_after", "\"30d\"", "30d"),
     ]
 }
 

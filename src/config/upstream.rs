@@ -10,6 +10,8 @@ use super::{Error, Secret};
 use crate::store::upstream::{Addressing, Endpoint, KeySource, Mapped, Settings, UpstreamKey, Wire};
 use crate::types::BucketName;
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Where ciphertext is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StoreKind {
@@ -62,6 +64,8 @@ pub struct Upstream {
     pub buckets: BTreeMap<BucketName, Mapped>,
     /// Buckets that may hold what sealgate did not write.
     pub foreign_buckets: BTreeSet<BucketName>,
+    /// After how long without a new part an upload is given up; `None`: never.
+    pub abandoned_after: Option<Duration>,
 }
 
 impl Default for Upstream {
@@ -82,6 +86,7 @@ impl Default for Upstream {
             bucket_prefix: String::new(),
             buckets: BTreeMap::new(),
             foreign_buckets: BTreeSet::new(),
+            abandoned_after: Some(7 * DAY),
         }
     }
 }
@@ -107,6 +112,9 @@ impl Upstream {
             bucket_prefix: layers.one::<PrefixText>("upstream_bucket_prefix")?.map_or(d.bucket_prefix, |text| text.0),
             buckets: layers.many::<MappedText>("upstream_buckets")?.into_iter().map(|it| (it.0, it.1)).collect(),
             foreign_buckets: layers.many::<BucketName>("upstream_foreign_buckets")?.into_iter().collect(),
+            abandoned_after: layers
+                .one::<DaysText>("upstream_abandoned_after")?
+                .map_or(d.abandoned_after, |days| days.0),
         })
     }
 
@@ -238,6 +246,21 @@ impl Setting for MappedText {
         }
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Ok(Self(name, Mapped { bucket, prefix }))
+    }
+}
+
+/// A number of days, or never.
+struct DaysText(Option<Duration>);
+
+impl Setting for DaysText {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        match text.strip_suffix('d').map(str::parse) {
+            Some(Ok(days @ 1..=3650)) => Ok(Self(Some(DAY * days))),
+            _ => Err(format!("{text:?} is not a number of days between 1d and 3650d, nor never")),
+        }
     }
 }
 

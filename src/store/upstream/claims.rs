@@ -54,7 +54,7 @@ impl Claim {
     }
 
     /// Takes the claim if nobody holds it.
-    async fn take(reserved: &Reserved, name: &str) -> Result<Option<Self>, Error> {
+    pub(super) async fn take(reserved: &Reserved, name: &str) -> Result<Option<Self>, Error> {
         let line = format!("claims/{name}");
         let newest = reserved.newest_number(&line).await?;
         if let Some(number) = newest

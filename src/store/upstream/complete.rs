@@ -16,7 +16,7 @@ use super::client::{Again, Call};
 use super::gathered::{Kept, Raw};
 use super::headers::{encode, etag_of, unquoted, write_of};
 use super::multipart::{
-    LEAST_PART, PartRecord, UploadRecord, decoded, discard, find, named_parts, parts_prefix, temporary_name,
+    LEAST_PART, PartRecord, UploadRecord, claim_name, decoded, discard, find, named_parts, parts_prefix, temporary_name,
     upload_name,
 };
 use super::objects::{Opened, tag_of};
@@ -69,7 +69,7 @@ pub(super) async fn complete(
     shop: &Shop,
 ) -> Result<StoredObject, Error> {
     find(&target.reserved, at).await?;
-    let claim = Claim::wait(&target.reserved, &format!("upload-{}", at.id)).await?;
+    let claim = Claim::wait(&target.reserved, &claim_name(&at.id)).await?;
     let completed = alone(target, at, completion, shop).await;
     claim.release().await;
     completed

@@ -183,7 +183,7 @@ async fn guarded(
     if target.abilities.conditional_copy && len <= MAX_COPY {
         return spot.copy_from(source, Told::Anew(headers), Some(etag)).await.map(drop);
     }
-    let private = reserved_spot(target, &format!("temporary/copy/{}", fresh_write()?));
+    let private = reserved_spot(target, &format!("private/{}", fresh_write()?));
     let copied = async {
         if len <= MAX_COPY {
             private.copy_from(source, Told::Kept, None).await?;

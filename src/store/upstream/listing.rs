@@ -67,7 +67,7 @@ fn page_of(root: &Element) -> Option<Page> {
     }
     let encoded = root.text("EncodingType") == "url";
     let name = |text: &str| {
-        if encoded { decoded(text) } else { Some(text.to_owned()) }
+        if encoded { url_decoded(text) } else { Some(text.to_owned()) }
     };
     let mut page = Page { truncated: root.text("IsTruncated") == "true", ..Page::default() };
     for row in root.all("Contents") {
@@ -85,7 +85,7 @@ fn page_of(root: &Element) -> Option<Page> {
 }
 
 /// A name in a listing that was asked for with `encoding-type=url`: a plus is a blank there.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn url_decoded(text: &str) -> Option<String> {
     let text = text.replace('+', "%20");
     percent_decode_str(&text).decode_utf8().ok().map(|name| name.into_owned())
 }

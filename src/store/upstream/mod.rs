@@ -5,7 +5,7 @@
 //! * `target`, `probe`: what an upstream is and can do.
 //! * `reserved`, `claims`, `buckets`: what the gateways agree on.
 //! * `headers`, `objects`, `put`, `gathered`, `copy`, `listing`, `list`, `memory`: objects.
-//! * `multipart`, `complete`: uploads.
+//! * `multipart`, `complete`, `sweep`: uploads, and what is left of them.
 
 mod append;
 mod buckets;
@@ -30,6 +30,7 @@ mod reserved;
 mod retry;
 mod settings;
 mod sign;
+mod sweep;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -61,6 +62,7 @@ use super::{
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
 pub use reserved::{Reserved, Seal, Version};
+pub use sweep::Swept;
 pub use settings::{Addressing, Endpoint, KeySource, Mapped, Settings, UpstreamKey, Wire};
 pub use target::Abilities;
 
@@ -159,6 +161,31 @@ impl UpstreamStore {
             target.reserved.names("buckets/", None, 1).await?;
         }
         Ok(())
+    }
+
+    /// Removes what nobody comes back for, if it is this gateway's turn; `None` if it is not. `abandoned_after` says after
+    /// how long without a new part an upload is taken for abandoned.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the next sweep goes on.
+    pub async fn sweep(&self, abandoned_after: std::time::Duration) -> Result<Option<Swept>, Error> {
+        let abandoned_after = u64::try_from(abandoned_after.as_millis()).unwrap_or(u64::MAX);
+        let buckets = self.buckets.all().await?;
+        let mut all: Option<Swept> = None;
+        for target in &self.targets {
+            // Where others may write past the gateways, uploads may be theirs.
+            let ours = buckets.iter().map(|bucket| bucket.name.clone()).filter(|name| {
+                self.target(name).is_ok_and(|its| Arc::ptr_eq(its, target)) && !target.settings.foreign.contains(name)
+            });
+            let ours: Vec<BucketName> = ours.collect();
+            if let Some(swept) = sweep::in_turn(target, &ours, self.clock.now(), abandoned_after).await? {
+                let all = all.get_or_insert_default();
+                all.uploads += swept.uploads;
+                all.records += swept.records;
+                all.nameless += swept.nameless;
+            }
+        }
+        Ok(all)
     }
 
     /// What the first upstream was found to be able to do.

@@ -70,6 +70,11 @@ pub(super) fn temporary_name(at: &UploadAt) -> String {
     format!("temporary/{}/{}", at.object.bucket, at.id)
 }
 
+/// The claim of whoever ends an upload.
+pub(super) fn claim_name(id: &UploadId) -> String {
+    format!("upload-{id}")
+}
+
 fn part_name(at: &UploadAt, number: PartNumber) -> String {
     format!("{}{:05}", parts_prefix(at), number.get())
 }

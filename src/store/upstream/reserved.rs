@@ -189,7 +189,8 @@ impl Reserved {
         self.remove_rows(rows).await
     }
 
-    async fn remove_rows(&self, rows: Vec<Row>) -> Result<(), Error> {
+    /// Removes these.
+    pub(super) async fn remove_rows(&self, rows: Vec<Row>) -> Result<(), Error> {
         let removals = rows.into_iter().map(|row| async move { self.remove(&row.key).await });
         stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
     }

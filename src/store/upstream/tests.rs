@@ -15,6 +15,7 @@ use crate::types::SystemClock;
 
 mod fleet;
 mod objects;
+mod sweep;
 mod uploads;
 
 /// Buckets of the upstream's are one space: each test has its own beginning of names.
