@@ -40,7 +40,7 @@ macro_rules! suite {
     ($open:path) => {
         crate::store::contract::suite! { $open:
             appends {
-                the_beginning_stays_and_the_end_is_replaced, many_pieces_make_one_body, what_has_changed_does_not_grow,
+                the_beginning_stays_and_the_end_is_replaced, many_pieces_make_one_body, what_has_changed_does_not_grow, what_has_new_metadata_does_not_grow,
                 more_than_there_is_cannot_be_kept, a_dropped_append_changes_nothing,
                 who_has_it_open_reads_on_what_was_there, a_copy_and_its_source_grow_apart,
                 a_version_grows_in_place_and_only_the_current_one, of_many_appends_to_one_state_one_is_made,
@@ -52,7 +52,7 @@ macro_rules! suite {
             }
             objects {
                 bodies_of_any_length_read_back, any_range_is_that_slice, chunks_have_the_length_asked_for,
-                a_range_past_the_end_is_refused, names_that_look_like_paths_are_only_names,
+                a_range_past_the_end_is_refused, names_that_look_like_paths_are_only_names, a_nul_is_a_letter_like_others,
                 metadata_and_summary_come_back, each_write_has_its_own_tag, preconditions_are_judged,
                 deletes_tell_what_they_did, other_versions_are_not_there, a_dropped_writer_changes_nothing,
                 an_open_body_outlives_its_object, a_copy_has_the_body_and_its_own_metadata,
@@ -61,7 +61,7 @@ macro_rules! suite {
             }
             listing {
                 a_page_says_whether_there_is_more, an_equal_prefix_is_skipped_as_a_whole,
-                listings_agree_with_the_model, uploads_are_ordered_and_paged,
+                listings_agree_with_the_model, listings_with_nul_agree_with_the_model, uploads_are_ordered_and_paged,
             }
             uploads {
                 parts_in_order_and_the_manifest_make_the_body, a_part_can_be_sent_again,

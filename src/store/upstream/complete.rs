@@ -16,8 +16,8 @@ use super::client::{Again, Call};
 use super::gathered::{Kept, Raw};
 use super::headers::{encode, etag_of, unquoted, write_of};
 use super::multipart::{
-    LEAST_PART, PartRecord, UploadRecord, claim_name, decoded, discard, find, named_parts, parts_prefix, temporary_name,
-    upload_name,
+    LEAST_PART, PartRecord, UploadRecord, claim_name, decoded, discard, find, named_parts, parts_prefix,
+    temporary_name, upload_name,
 };
 use super::objects::{Opened, tag_of};
 use super::put::{Shop, reserved_spot, turn, written_at};

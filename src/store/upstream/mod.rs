@@ -62,8 +62,8 @@ use super::{
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
 pub use reserved::{Reserved, Seal, Version};
-pub use sweep::Swept;
 pub use settings::{Addressing, Endpoint, KeySource, Mapped, Settings, UpstreamKey, Wire};
+pub use sweep::Swept;
 pub use target::Abilities;
 
 /// What tags and ACLs in place would need.

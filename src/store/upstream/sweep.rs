@@ -107,7 +107,8 @@ pub(super) async fn sweep(
     }
     let names: BTreeSet<&Name> = alive.keys().collect();
     for room in ["parts/", "staged/", "temporary/"] {
-        let orphan = |row: &Row| quiet(row.modified) >= LEFT_OVER && owner(room, &row.key).is_none_or(|it| !names.contains(&it));
+        let orphan =
+            |row: &Row| quiet(row.modified) >= LEFT_OVER && owner(room, &row.key).is_none_or(|it| !names.contains(&it));
         swept.records += remove(target, room, orphan).await?;
     }
     for (room, age) in [("private/", LEFT_OVER), ("probe/", LEFT_OVER), ("done/", TOLD_FOR), ("claims/", CLAIMED)] {

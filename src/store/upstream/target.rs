@@ -67,6 +67,9 @@ impl Target {
     pub(super) fn spot(self: &Arc<Self>, at: &ObjectAt) -> Result<Spot, Error> {
         let Mapped { bucket, prefix } = self.settings.place(&at.bucket);
         let key = format!("{prefix}{}", at.key);
+        if key.contains('\0') {
+            return Err(Error::Unsupported("a NUL in an object's name, on an upstream store"));
+        }
         if key.len() > MAX_KEY {
             return Err(Error::Unsupported("with the bucket's prefix the key is longer than an upstream allows"));
         }

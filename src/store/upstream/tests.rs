@@ -64,8 +64,9 @@ macro_rules! promises {
     };
 }
 
-// Not among them: that a body stays readable when its object is replaced, that a deletion says whether there was
-// something, and versions. No upstream store can promise the first two over HTTP.
+// Not among them: that a body stays readable when its object is replaced, and that a deletion says whether there was
+// something, which no upstream store can promise over HTTP; names with a NUL, which Ceph refuses; versions, and changes of
+// metadata alone.
 promises! {
     appends {
         the_beginning_stays_and_the_end_is_replaced, many_pieces_make_one_body, what_has_changed_does_not_grow,

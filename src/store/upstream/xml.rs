@@ -80,11 +80,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Element, Unreadable> {
             Event::Text(text) => append(&mut open, &text.decode().map_err(|_| Unreadable)?),
             Event::CData(text) => append(&mut open, &text.decode().map_err(|_| Unreadable)?),
             Event::GeneralRef(reference) => {
-                if let Some(char) = reference.resolve_char_ref().map_err(|_| Unreadable)? {
-                    append(&mut open, char.encode_utf8(&mut [0; 4]));
-                } else {
-                    let name = reference.decode().map_err(|_| Unreadable)?;
-                    append(&mut open, resolve_predefined_entity(&name).ok_or(Unreadable)?);
+                let name = reference.decode().map_err(|_| Unreadable)?;
+                match name.strip_prefix('#') {
+                    Some(number) => append(&mut open, char_of(number)?.encode_utf8(&mut [0; 4])),
+                    None => append(&mut open, resolve_predefined_entity(&name).ok_or(Unreadable)?),
                 }
             }
             Event::DocType(_) | Event::Eof => return Err(Unreadable),
@@ -95,6 +94,15 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Element, Unreadable> {
 
 fn name_of(bytes: &[u8]) -> Result<String, Unreadable> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Unreadable)
+}
+
+/// The character of a reference by number. XML has none for NUL, and Ceph sends `&#x00;` where it repeats a marker.
+fn char_of(number: &str) -> Result<char, Unreadable> {
+    let code = match number.strip_prefix('x') {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => number.parse(),
+    };
+    code.ok().and_then(char::from_u32).ok_or(Unreadable)
 }
 
 fn append(open: &mut [Element], text: &str) {
@@ -121,11 +129,11 @@ mod tests {
 
     #[test]
     fn a_document_is_read_with_references_and_without_layout() {
-        let text = "<?xml version=\"1.0\"?>\n<r xmlns=\"http://s3.amazonaws.com/doc/\">\n  <Key>a&amp;b&#10;&lt;c&#x41;</Key>\n\
+        let text = "<?xml version=\"1.0\"?>\n<r xmlns=\"http://s3.amazonaws.com/doc/\">\n  <Key>a&amp;b&#10;&lt;c&#x41;&#x00;</Key>\n\
                     <Key/><ETag>&quot;e&quot;</ETag><!-- no --><s:x xmlns:s=\"y\"><![CDATA[<z>]]></s:x>\n</r>";
         let root = parse(text.as_bytes()).unwrap();
         assert_eq!((root.name.as_str(), root.text.as_str()), ("r", ""));
-        assert_eq!(root.all("Key").map(|key| key.text.as_str()).collect::<Vec<_>>(), ["a&b\n<cA", ""]);
+        assert_eq!(root.all("Key").map(|key| key.text.as_str()).collect::<Vec<_>>(), ["a&b\n<cA\0", ""]);
         assert_eq!((root.text("ETag"), root.text("x"), root.text("none")), ("\"e\"", "<z>", ""));
     }
 
