@@ -17,13 +17,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BINARY = os.environ.get("SEALGATE_BIN", str(TARGET / "release" / "sealgate"))
 REGION = "us-east-1"
-# `endpoint,access key,secret key` of an object store: the gateways keep their objects there then.
+# `endpoint,access key,secret key[,dialect]` of an object store: the gateways keep their objects there then.
 UPSTREAM = os.environ.get("SEALGATE_TEST_UPSTREAM", "")
 
 
 def upstream_settings(directory):
     """Settings of a gateway over the upstream, with a place of its own there."""
-    endpoint, access_key, secret_key = UPSTREAM.split(",")
+    endpoint, access_key, secret_key, *dialect = UPSTREAM.split(",")
     root_key = pathlib.Path(directory) / "root.key"
     root_key.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
     root_key.chmod(0o600)
@@ -32,6 +32,7 @@ def upstream_settings(directory):
         f'store = "upstream"\nroot_key_file = "{root_key}"\nupstream_endpoint = "{endpoint}"\n'
         f'upstream_access_key_id = "{access_key}"\nupstream_secret_access_key = "{secret_key}"\n'
         f'upstream_reserved = "{place}-sys"\nupstream_bucket_prefix = "{place}-"\n'
+        f'upstream_dialect = "{dialect[0] if dialect else "s3"}"\n'
     )
 
 

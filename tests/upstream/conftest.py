@@ -37,7 +37,8 @@ class Place:
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
-        self.endpoint, self.access_key, self.secret_key = UPSTREAM.split(",")
+        self.endpoint, self.access_key, self.secret_key, *dialect = UPSTREAM.split(",")
+        self.dialect = dialect[0] if dialect else "s3"
         self.name = "p" + secrets.token_hex(5)
         self.root_key = self.directory / "root.key"
         self.root_key.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
@@ -53,7 +54,7 @@ class Place:
         text = (
             f'store = "upstream"\nroot_key_file = "{self.root_key}"\nupstream_endpoint = "{endpoint or self.endpoint}"\n'
             f'upstream_access_key_id = "{self.access_key}"\nupstream_secret_access_key = "{self.secret_key}"\n'
-            f'upstream_reserved = "{self.reserved}"\n'
+            f'upstream_reserved = "{self.reserved}"\nupstream_dialect = "{self.dialect}"\n'
         )
         if "upstream_bucket_prefix" not in settings:
             text += f'upstream_bucket_prefix = "{self.prefix}"\n'
@@ -65,7 +66,7 @@ class Place:
         return made.start() if start else made
 
     def straight(self, **config):
-        """A client of the upstream itself."""
+        """A client of the upstream itself, which speaks S3 whatever else it speaks."""
         return boto3.client(
             "s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key, config=Config(s3={"addressing_style": "path"}, **config),

@@ -5,6 +5,8 @@ import random
 import shutil
 import signal
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
@@ -199,3 +201,17 @@ def test_memory_of_a_put_does_not_grow_with_its_size(place):
     assert s3.head_object(Bucket="bucket", Key="big")["ContentLength"] == 200 * MIB
     assert resident() - before < 60, "MiB"
     os.unlink(path)
+
+
+def test_buckets_that_are_not_there_cost_the_upstream_next_to_nothing(place, proxy):
+    """Anybody can ask for made-up names: no request upstream for each."""
+    gateway = place.gateway(f"http://127.0.0.1:{proxy.port}")
+    gateway.client().create_bucket(Bucket="there")
+    before, began = len(proxy.seen), time.monotonic()
+    for number in range(300):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{gateway.endpoint}/made-up-{number}/key", timeout=10)
+    asked = len(proxy.seen) - before
+    # What a gateway asks by itself is four requests a second.
+    assert asked < 20 + 8 * (time.monotonic() - began), proxy.seen[-20:]
+    gateway.client().head_bucket(Bucket="there")

@@ -68,7 +68,7 @@ impl ObjectWriter for AppendWriter {
     async fn commit(mut self: Box<Self>, commit: Commit) -> Result<StoredObject, Error> {
         let claim = Claim::wait(&self.spot.target.reserved, &claim_of(&self.at)).await?;
         // A tag never comes back: that it is the same now says that it was all the time.
-        let ended = match self.spot.tag().await {
+        let ended = match self.spot.with_amendments(&self.at).tag().await {
             Ok(Some(tag)) if tag == self.growth.was => self.body.complete().await,
             Ok(_) => Err(Error::Changed),
             Err(error) => Err(error),

@@ -1,7 +1,7 @@
 //! Buckets: a record of each in the reserved place, so that all gateways agree, and the upstream's own bucket for what is
 //! in it. A record is read at most a second old; whoever changes it knows the change at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Method;
 
+use super::amend::{AMENDED, prefix_of};
 use super::client::{Again, Call};
 use super::listing::Ask;
 use super::reserved::{AT_ONCE, Reserved};
@@ -57,10 +58,24 @@ impl Slot {
     }
 }
 
+/// All names with a record, deleted ones among them.
+#[derive(Debug, Clone)]
+struct Names {
+    at: Instant,
+    took: Duration,
+    all: Arc<HashSet<BucketName>>,
+}
+
+/// How many times as long as it took to list the names they are used at least: so listing them, which anybody can bring
+/// about by asking for what is not there, is never more than a small part of what the upstream does.
+const WORTH: u32 = 20;
+
 /// The records of buckets.
 #[derive(Debug)]
 pub(super) struct Buckets {
     reserved: Reserved,
+    names: Mutex<Option<Names>>,
+    listing: tokio::sync::Mutex<()>,
     slots: Mutex<HashMap<BucketName, Arc<Slot>>>,
     region: String,
 }
@@ -71,7 +86,13 @@ fn line(name: &BucketName) -> String {
 
 impl Buckets {
     pub(super) fn new(reserved: Reserved, region: String) -> Self {
-        Self { reserved, slots: Mutex::default(), region }
+        Self {
+            reserved,
+            names: Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+            slots: Mutex::default(),
+            region,
+        }
     }
 
     fn slot(&self, name: &BucketName) -> Arc<Slot> {
@@ -119,7 +140,40 @@ impl Buckets {
         }
     }
 
+    fn fresh_names(&self) -> Option<Names> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.clone().filter(|names| names.at.elapsed() < FRESH.max(names.took * WORTH))
+    }
+
+    /// Whether there may be a record of this name. Of names that nobody made, which anybody can ask for and make up
+    /// without end, no request is made for each, and nothing is remembered.
+    async fn may_exist(&self, target: &Target, name: &BucketName) -> Result<bool, Error> {
+        let known = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.get(name).is_some_and(|slot| slot.known_number().is_some())
+        };
+        if known || target.settings.foreign.contains(name) {
+            return Ok(true);
+        }
+        if let Some(names) = self.fresh_names() {
+            return Ok(names.all.contains(name));
+        }
+        // One listing for all who wait for it.
+        let _turn = self.listing.lock().await;
+        if let Some(names) = self.fresh_names() {
+            return Ok(names.all.contains(name));
+        }
+        let at = Instant::now();
+        let all: Arc<HashSet<BucketName>> = Arc::new(self.recorded().await?.into_iter().collect());
+        let exists = all.contains(name);
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Some(Names { at, took: at.elapsed(), all });
+        Ok(exists)
+    }
+
     async fn seen(&self, target: &Target, name: &BucketName) -> Result<Seen, Error> {
+        if !self.may_exist(target, name).await? {
+            return Ok(Seen { at: Instant::now(), number: None, bucket: None });
+        }
         let slot = self.slot(name);
         if let Some(seen) = slot.fresh() {
             return Ok(seen);
@@ -140,8 +194,8 @@ impl Buckets {
         self.seen(target, name).await?.bucket.ok_or(Error::NoSuchBucket)
     }
 
-    /// All buckets with a record, by name. Those that only the configuration names are not among them.
-    pub(super) async fn all(&self) -> Result<Vec<Bucket>, Error> {
+    /// The names that have a record.
+    async fn recorded(&self) -> Result<Vec<BucketName>, Error> {
         let rows = self.reserved.all_names("buckets/").await?;
         let mut names: Vec<BucketName> = Vec::new();
         for row in &rows {
@@ -150,6 +204,12 @@ impl Buckets {
                 names.push(name);
             }
         }
+        Ok(names)
+    }
+
+    /// All buckets with a record, by name. Those that only the configuration names are not among them.
+    pub(super) async fn all(&self) -> Result<Vec<Bucket>, Error> {
+        let names = self.recorded().await?;
         let found = names.into_iter().map(|name| async move {
             match self.reserved.newest(&line(&name)).await? {
                 Some(version) => decode(&name, &version.value),
@@ -239,6 +299,11 @@ impl Buckets {
         }
         self.kept(&slot, number, None);
         self.pruned(name, number).await;
+        if there.bucket.is_some_and(|bucket| bucket.configs.contains_key(AMENDED))
+            && let Err(error) = target.reserved.remove_all(&prefix_of(name)).await
+        {
+            tracing::warn!(%error, "records of a deleted bucket's objects stay");
+        }
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use super::multipart::{
     LEAST_PART, PartRecord, UploadRecord, claim_name, decoded, discard, find, named_parts, parts_prefix,
     temporary_name, upload_name,
 };
-use super::objects::{Opened, tag_of};
+use super::objects::{Opened, split_tag, tag_of};
 use super::put::{Shop, reserved_spot, turn, written_at};
 use super::target::{Spot, Target};
 use super::upload::Streaming;
@@ -63,25 +63,22 @@ fn laid_name(at: &UploadAt) -> String {
 
 /// Makes the object.
 pub(super) async fn complete(
-    target: &Arc<Target>,
+    spot: &Spot,
     at: &UploadAt,
     completion: Completion,
     shop: &Shop,
 ) -> Result<StoredObject, Error> {
+    let target = &spot.target;
     find(&target.reserved, at).await?;
     let claim = Claim::wait(&target.reserved, &claim_name(&at.id)).await?;
-    let completed = alone(target, at, completion, shop).await;
+    let completed = alone(spot, at, completion, shop).await;
     claim.release().await;
     completed
 }
 
 /// The same, with no other completion of the upload under way.
-async fn alone(
-    target: &Arc<Target>,
-    at: &UploadAt,
-    completion: Completion,
-    shop: &Shop,
-) -> Result<StoredObject, Error> {
+async fn alone(spot: &Spot, at: &UploadAt, completion: Completion, shop: &Shop) -> Result<StoredObject, Error> {
+    let target = &spot.target;
     let upload = find(&target.reserved, at).await?;
     let numbers: Vec<PartNumber> = completion.parts.iter().map(|(number, _)| *number).collect();
     let parts = named_parts(&target.reserved, at, numbers).await?;
@@ -91,19 +88,18 @@ async fn alone(
         let part = found.remove(number).filter(|part| part.tag == *tag).ok_or(Error::NoSuchPart(*number))?;
         named.push((*number, part));
     }
-    let spot = target.spot(&at.object)?;
-    let turn = match turn(&spot, &at.object, &completion.commit.precondition).await {
+    let turn = match turn(spot, &at.object, &completion.commit.precondition).await {
         Ok(turn) => turn,
         // A completion whose answer was lost stands there already, and that is no reason to refuse it.
-        Err(Error::PreconditionFailed) if is_there(&spot, &upload).await? => None,
+        Err(Error::PreconditionFailed) if is_there(spot, &upload).await? => None,
         Err(error) => return Err(error),
     };
-    let placed = Placing { target, at, upload: &upload, named, spot: &spot, completion: &completion }.go().await;
+    let placed = Placing { target, at, upload: &upload, named, spot, completion: &completion }.go().await;
     if let Some(turn) = turn {
         turn.release().await;
     }
     let len = placed?;
-    finish(target, at, &upload, &spot, completion, len, shop).await
+    finish(target, at, &upload, spot, completion, len, shop).await
 }
 
 /// Whether what stands at the object's place is what this upload makes.
@@ -165,12 +161,12 @@ async fn finish(
 }
 
 /// The object that a completion made, if it is still there.
-pub(super) async fn completed(target: &Arc<Target>, at: &UploadAt) -> Result<Option<StoredObject>, Error> {
+pub(super) async fn completed(spot: &Spot, at: &UploadAt) -> Result<Option<StoredObject>, Error> {
     let name = done_name(at);
-    let Some(record) = target.reserved.read(&name).await? else { return Ok(None) };
+    let Some(record) = spot.target.reserved.read(&name).await? else { return Ok(None) };
     let done: Done = decoded(&name, &record)?;
-    match target.spot(&at.object)?.look().await {
-        Ok(object) => Ok((object.tag == done.tag).then_some(object)),
+    match spot.look().await {
+        Ok(object) => Ok((split_tag(&object.tag) == split_tag(&done.tag)).then_some(object)),
         Err(Error::NoSuchObject) => Ok(None),
         Err(error) => Err(error),
     }

@@ -17,7 +17,7 @@ use super::objects::{split_tag, tag_of};
 use super::put::{Shop, fresh_write, reserved_spot, turn, written_at};
 use super::settings::Wire;
 use super::sign::encode_path;
-use super::target::{Spot, Target};
+use super::target::Spot;
 use super::xml;
 use crate::store::{CopyPlan, Error, StoredObject};
 use crate::types::VersionId;
@@ -125,21 +125,16 @@ fn copied_etag(body: &[u8]) -> Result<String, Error> {
 }
 
 /// Copies an object as a plan says.
-pub(super) async fn copy(
-    from: &Arc<Target>,
-    to: &Arc<Target>,
-    plan: CopyPlan,
-    shop: &Shop,
-) -> Result<StoredObject, Error> {
-    if !Arc::ptr_eq(from, to) {
+pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) -> Result<StoredObject, Error> {
+    let to = Arc::clone(&spot.target);
+    if !Arc::ptr_eq(&source.target, &to) {
         // Two upstreams cannot copy from each other: the gateway seals the body anew.
         return Err(Error::Changed);
     }
-    let (source_at, version, tag) = plan.source;
+    let (_, version, tag) = plan.source;
     if version.as_ref().is_some_and(|version| !version.is_null()) {
         return Err(Error::NoSuchObject);
     }
-    let (source, spot) = (from.spot(&source_at)?, to.spot(&plan.target)?);
     let write = fresh_write()?;
     let headers = encode(&plan.metadata, &write, to.client.wire, to.abilities.metadata)?;
     let there = source.look_without_body().await?;

@@ -4,9 +4,10 @@
 //! * `settings`, `credentials`, `connect`, `sign`, `client`, `outgoing`, `upload`, `retry`, `failure`, `xml`: requests.
 //! * `target`, `probe`: what an upstream is and can do.
 //! * `reserved`, `claims`, `buckets`: what the gateways agree on.
-//! * `headers`, `objects`, `put`, `gathered`, `copy`, `listing`, `list`, `memory`: objects.
+//! * `headers`, `objects`, `put`, `gathered`, `copy`, `amend`, `listing`, `list`, `memory`: objects.
 //! * `multipart`, `complete`, `sweep`: uploads, and what is left of them.
 
+mod amend;
 mod append;
 mod buckets;
 mod claims;
@@ -53,7 +54,7 @@ use self::multipart::UpstreamPart;
 use self::objects::Opened;
 use self::probe::Probe;
 use self::put::{PutWriter, Shop, turn};
-use self::target::Target;
+use self::target::{Spot, Target};
 use super::{
     Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage, ListQuery,
     Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject,
@@ -66,9 +67,6 @@ pub use settings::{Addressing, Endpoint, KeySource, Mapped, Settings, UpstreamKe
 pub use sweep::Swept;
 pub use target::Abilities;
 
-/// What tags and ACLs in place would need.
-const NO_AMENDS: &str =
-    "changing an object's tags or ACL in place on an upstream that has no compare-and-swap (write the object anew)";
 /// What versions would need.
 const NO_VERSIONS: &str = "keeping versions in an upstream store";
 
@@ -146,6 +144,14 @@ impl UpstreamStore {
         let target = self.target(name)?;
         self.buckets.get(target, name).await?;
         Ok(target)
+    }
+
+    /// Where an object is, in a bucket that is there.
+    async fn spot(&self, at: &ObjectAt) -> Result<Spot, Error> {
+        let target = self.target(&at.bucket)?;
+        let bucket = self.buckets.get(target, &at.bucket).await?;
+        let amends = bucket.configs.contains_key(amend::AMENDED).then(|| amend::name_of(at));
+        Ok(Spot { amends, ..target.spot(at)? })
     }
 
     fn shop(&self) -> Shop {
@@ -253,34 +259,37 @@ impl ObjectStore for UpstreamStore {
     }
 
     async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {
-        let spot = self.at(&at.bucket).await?.spot(at)?;
+        let spot = self.spot(at).await?;
         Ok(Box::new(PutWriter::begin(spot, at, metadata, &ahead, &self.shop())?))
     }
 
     async fn append(&self, at: &ObjectAt, growth: Growth) -> Result<Box<dyn ObjectWriter>, Error> {
-        let spot = self.at(&at.bucket).await?.spot(at)?;
+        let spot = self.spot(at).await?;
         Ok(Box::new(AppendWriter::begin(spot, at, growth, &self.shop()).await?))
     }
 
     async fn head(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<StoredObject, Error> {
-        let target = self.at(&at.bucket).await?;
+        let spot = self.spot(at).await?;
         only_version(version)?;
-        target.spot(at)?.look().await
+        spot.look().await
     }
 
     async fn open(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error> {
-        let target = self.at(&at.bucket).await?;
+        let spot = self.spot(at).await?;
         only_version(version)?;
-        let spot = target.spot(at)?;
         let object = spot.look().await?;
         Ok(Box::new(Opened { spot, object }))
     }
 
     async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Option<Box<dyn OpenObject>>, Error> {
         let Some(object) = self.memory.recall(at) else { return Ok(None) };
-        let target = self.at(&at.bucket).await?;
+        let spot = self.spot(at).await?;
         only_version(version)?;
-        Ok(Some(Box::new(Opened { spot: target.spot(at)?, object })))
+        // Of what was said beside the object since, a memory knows nothing.
+        if spot.amends.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Opened { spot, object })))
     }
 
     fn may_be_foreign(&self, bucket: &BucketName) -> bool {
@@ -297,33 +306,35 @@ impl ObjectStore for UpstreamStore {
         version: Option<&VersionId>,
         precondition: Precondition,
     ) -> Result<Deleted, Error> {
-        let target = self.at(&at.bucket).await?;
+        let spot = self.spot(at).await?;
         if only_version(version).is_err() {
             return Ok(Deleted::Absent);
         }
-        let spot = target.spot(at)?;
         let claim = turn(&spot, at, &precondition).await?;
         let removed = spot.remove().await;
         if let Some(claim) = claim {
             claim.release().await;
         }
         self.memory.forget(at);
-        removed.map(|()| Deleted::Gone { marker: false })
+        removed?;
+        if let Some(name) = &spot.amends
+            && let Err(error) = spot.target.reserved.remove(name).await
+        {
+            tracing::warn!(%error, "the record of a deleted object stays");
+        }
+        Ok(Deleted::Gone { marker: false })
     }
 
     async fn copy(&self, plan: CopyPlan) -> Result<StoredObject, Error> {
-        let from = self.at(&plan.source.0.bucket).await?;
-        let to = self.at(&plan.target.bucket).await?;
-        copy::copy(from, to, plan, &self.shop()).await
+        let source = self.spot(&plan.source.0).await?;
+        let spot = self.spot(&plan.target).await?;
+        copy::copy(source, spot, plan, &self.shop()).await
     }
 
     async fn set_metadata(&self, at: &ObjectAt, new: NewMetadata) -> Result<StoredObject, Error> {
-        let target = self.at(&at.bucket).await?;
+        let spot = self.spot(at).await?;
         only_version(new.version.as_ref())?;
-        if target.spot(at)?.tag().await?.ok_or(Error::NoSuchObject)? != new.was {
-            return Err(Error::Changed);
-        }
-        Err(Error::Unsupported(NO_AMENDS))
+        amend::amend(&self.buckets, spot, at, new).await
     }
 
     async fn list_versions(&self, bucket: &BucketName, query: VersionQuery) -> Result<VersionPage, Error> {
@@ -376,11 +387,11 @@ impl ObjectStore for UpstreamStore {
     }
 
     async fn complete(&self, at: &UploadAt, completion: Completion) -> Result<StoredObject, Error> {
-        complete::complete(self.target(&at.object.bucket)?, at, completion, &self.shop()).await
+        complete::complete(&self.spot(&at.object).await?, at, completion, &self.shop()).await
     }
 
     async fn completed(&self, at: &UploadAt) -> Result<Option<StoredObject>, Error> {
-        complete::completed(self.target(&at.object.bucket)?, at).await
+        complete::completed(&self.spot(&at.object).await?, at).await
     }
 
     async fn abort(&self, at: &UploadAt) -> Result<(), Error> {

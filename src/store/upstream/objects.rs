@@ -29,9 +29,10 @@ pub(super) fn tag_of(etag: &str, write: &str) -> StoredTag {
     StoredTag(format!("{etag}:{write}"))
 }
 
-/// The two halves of a tag.
+/// The two halves of a tag: ETag and write. How often its metadata was amended since makes no other body.
 pub(super) fn split_tag(tag: &StoredTag) -> (&str, &str) {
-    tag.0.split_once(':').unwrap_or((&tag.0, ""))
+    let (etag, rest) = tag.0.split_once(':').unwrap_or((&tag.0, ""));
+    (etag, rest.split('+').next().unwrap_or_default())
 }
 
 /// The first byte, the byte after the last, and the whole length, of a `Content-Range`.
@@ -72,6 +73,10 @@ impl Spot {
 
     /// Looks at the object.
     pub(super) async fn look(&self) -> Result<StoredObject, Error> {
+        self.amended(self.look_at_end()).await
+    }
+
+    async fn look_at_end(&self) -> Result<StoredObject, Error> {
         let client = &self.target.client;
         let call = self.call(Method::GET).header(RANGE, &format!("bytes=-{TAIL}"));
         let mut left = RESUMES;
@@ -79,7 +84,7 @@ impl Spot {
             let answer = match client.send(&call, Bytes::new(), Again::Always).await {
                 Ok(answer) => answer,
                 // An empty body has no suffix.
-                Err(failure) if is_empty_range(&failure) => return self.look_without_body().await,
+                Err(failure) if is_empty_range(&failure) => return self.look_at_headers().await,
                 Err(failure) => return Err(failure.into()),
             };
             let (head, body) = answer.into_parts();
@@ -107,6 +112,10 @@ impl Spot {
 
     /// Looks at the headers only.
     pub(super) async fn look_without_body(&self) -> Result<StoredObject, Error> {
+        self.amended(self.look_at_headers()).await
+    }
+
+    async fn look_at_headers(&self) -> Result<StoredObject, Error> {
         let answer = self.target.client.send(&self.call(Method::HEAD), Bytes::new(), Again::Always).await?;
         let headers = answer.headers();
         let len = content_length(headers).ok_or_else(|| lies("no length"))?;

@@ -59,8 +59,7 @@ impl<'a> Probe<'a> {
         if !abilities.conditional_copy {
             tracing::info!(
                 %endpoint,
-                "the upstream ignores conditions on a copy's source: copies go through the reserved place, and tags and \
-                 ACLs of an object cannot be changed in place"
+                "the upstream ignores conditions on a copy's source: copies go through the reserved place"
             );
         }
         if !abilities.conditional_put {

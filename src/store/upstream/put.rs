@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::Method;
-use http::header::{DATE, HeaderMap};
+use http::header::{DATE, HeaderMap, IF_MATCH};
 
 use super::claims::{Claim, claim_of};
 use super::client::{Again, Call};
@@ -15,7 +15,7 @@ use super::gathered::Gathered;
 use super::headers::{encode, etag_of, write_of};
 use super::listing::http_date;
 use super::memory::Memory;
-use super::objects::tag_of;
+use super::objects::{split_tag, tag_of};
 use super::reserved::create_only;
 use super::target::{Spot, Target};
 use super::upload::Streaming;
@@ -76,10 +76,18 @@ impl PutWriter {
         let target = &spot.target;
         let write = fresh_write()?;
         let headers = encode(&metadata, &write, target.client.wire, target.abilities.metadata)?;
-        let mut call = Call::object(Method::PUT, &spot.bucket, &spot.key).headers(headers);
-        if ahead.precondition == Precondition::Absent {
-            let (name, value) = create_only(target.client.wire);
-            call.headers.insert(name, value);
+        let mut call = Call::object(Method::PUT, &spot.bucket, &spot.key).headers(headers.clone());
+        match &ahead.precondition {
+            Precondition::None => {}
+            Precondition::Absent => {
+                let (name, value) = create_only(target.client.wire);
+                call.headers.insert(name, value);
+            }
+            // Judged here, too; but where the upstream can, also against writers without a condition.
+            Precondition::Is(tag) if target.abilities.conditional_put => {
+                call = call.header(IF_MATCH, &format!("\"{}\"", split_tag(tag).0));
+            }
+            Precondition::Is(_) => {}
         }
         let len = ahead.len.map(|len| len.0);
         let way = match len {
@@ -87,7 +95,7 @@ impl PutWriter {
             Some(len) => {
                 Way::Streamed { streaming: Streaming::begin(&target.client, call.clone(), len), held: Bytes::new() }
             }
-            None => Way::Gathered(Box::new(Gathered::new(spot.clone(), call.headers.clone()))),
+            None => Way::Gathered(Box::new(Gathered::new(spot.clone(), headers))),
         };
         let (memory, clock) = (Arc::clone(&shop.memory), Arc::clone(&shop.clock));
         Ok(Self { spot, at: at.clone(), metadata, write, call, len, received: 0, way, memory, clock })
@@ -213,7 +221,7 @@ pub(super) async fn turn(spot: &Spot, at: &ObjectAt, precondition: &Precondition
 /// Waits for the turn at an object, and judges a condition of it.
 pub(super) async fn judged(spot: &Spot, at: &ObjectAt, precondition: &Precondition) -> Result<Claim, Error> {
     let claim = Claim::wait(&spot.target.reserved, &claim_of(at)).await?;
-    let there = match spot.tag().await {
+    let there = match spot.with_amendments(at).tag().await {
         Ok(there) => there,
         Err(error) => {
             claim.release().await;
@@ -260,5 +268,5 @@ impl Spot {
 
 /// A place in the reserved bucket as a spot.
 pub(super) fn reserved_spot(target: &Arc<Target>, name: &str) -> Spot {
-    Spot { target: Arc::clone(target), bucket: target.settings.reserved.clone(), key: name.to_owned() }
+    Spot { target: Arc::clone(target), bucket: target.settings.reserved.clone(), key: name.to_owned(), amends: None }
 }

@@ -55,6 +55,8 @@ pub(super) struct Spot {
     pub(super) target: Arc<Target>,
     pub(super) bucket: String,
     pub(super) key: String,
+    /// The record with metadata that the object was given since it was written, where the bucket has such.
+    pub(super) amends: Option<String>,
 }
 
 impl Target {
@@ -73,6 +75,6 @@ impl Target {
         if key.len() > MAX_KEY {
             return Err(Error::Unsupported("with the bucket's prefix the key is longer than an upstream allows"));
         }
-        Ok(Spot { target: Arc::clone(self), bucket, key })
+        Ok(Spot { target: Arc::clone(self), bucket, key, amends: None })
     }
 }

@@ -1,5 +1,5 @@
 //! What the upstream store promises, against a real one: `SEALGATE_TEST_UPSTREAM` names it as
-//! `http://host:port,access key,secret key`. They are ignored unless asked for, and fail then where there is none:
+//! `http://host:port,access key,secret key`, followed by `,oss` where it is to be spoken to in OSS. They are ignored unless asked for, and fail then where there is none:
 //! `tests/upstream/ceph.py run cargo test --release --lib -- --include-ignored store::upstream` starts one, and `make test`
 //! does that.
 
@@ -26,11 +26,13 @@ fn settings() -> Settings {
     let text =
         std::env::var("SEALGATE_TEST_UPSTREAM").expect("SEALGATE_TEST_UPSTREAM names an upstream to test against");
     let fields: Vec<&str> = text.split(',').collect();
-    let [endpoint, id, secret] = fields[..] else { panic!("SEALGATE_TEST_UPSTREAM: endpoint,id,secret") };
+    let (&[endpoint, id, secret], rest) =
+        fields.split_first_chunk().expect("SEALGATE_TEST_UPSTREAM: endpoint,id,secret");
     let key = UpstreamKey { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()), token: None };
     let mut settings = Settings::new(endpoint.parse().unwrap(), KeySource::Fixed(key));
     let nth = NEXT.fetch_add(1, Ordering::Relaxed);
     let run = format!("t{}-{nth}", crate::types::Clock::now(&SystemClock).0 % 10_000_000_000);
+    settings.wire = if rest == ["oss"] { Wire::Oss } else { Wire::S3 };
     settings.reserved = format!("{run}-sys");
     settings.bucket_prefix = format!("{run}-");
     settings
@@ -65,11 +67,11 @@ macro_rules! promises {
 }
 
 // Not among them: that a body stays readable when its object is replaced, and that a deletion says whether there was
-// something, which no upstream store can promise over HTTP; names with a NUL, which Ceph refuses; versions, and changes of
-// metadata alone.
+// something, which no upstream store can promise over HTTP; names with a NUL, which Ceph refuses; and versions.
 promises! {
     appends {
         the_beginning_stays_and_the_end_is_replaced, many_pieces_make_one_body, what_has_changed_does_not_grow,
+        what_has_new_metadata_does_not_grow,
         more_than_there_is_cannot_be_kept, a_dropped_append_changes_nothing,
         of_many_appends_to_one_state_one_is_made,
     }

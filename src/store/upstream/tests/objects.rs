@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::store::contract::{at, metadata, noise, put, put_plain, read, with_bucket};
-use crate::store::{Ahead, Commit, Error, Precondition};
+use crate::store::{Ahead, Commit, CopyPlan, Error, NewMetadata, Precondition, StoredTag};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SEALGATE_TEST_UPSTREAM"]
@@ -128,4 +128,49 @@ async fn a_mapped_bucket_is_a_prefix_of_another_and_sees_nothing_beside_it() {
     assert_eq!(names, ["a", "b/"]);
     assert!(matches!(store.delete_bucket(&at("a").bucket).await, Err(Error::BucketNotEmpty)));
     assert_eq!(contract::body_of(&store, "b/2").await.unwrap(), b"b/2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SEALGATE_TEST_UPSTREAM"]
+async fn new_metadata_is_of_one_write_and_seen_everywhere() {
+    let settings = settings();
+    let (_one, first) = gateway(&settings).await;
+    let here: Store = first.clone();
+    with_bucket(&here).await;
+    let body = noise(400_000, 1);
+    let old = put_plain(&here, "a", &body).await;
+    let change = |was: StoredTag, text: &str| NewMetadata {
+        version: None,
+        was,
+        metadata: metadata(text),
+        summary: Bytes::new(),
+    };
+    let once = here.set_metadata(&at("a"), change(old.clone(), "once")).await.unwrap();
+    assert!(matches!(here.set_metadata(&at("a"), change(old.clone(), "late")).await, Err(Error::Changed)));
+    let twice = here.set_metadata(&at("a"), change(once.tag.clone(), "twice")).await.unwrap();
+    assert!(old != once.tag && once.tag != twice.tag && twice.metadata == metadata("twice"));
+    let (_two, other) = gateway(&settings).await;
+    let open = other.open(&at("a"), None).await.unwrap();
+    assert_eq!((open.object().metadata.clone(), &open.object().tag), (metadata("twice"), &twice.tag));
+    assert_eq!(read(&*open, 0, 400_000, 65_536).await.unwrap(), body);
+    assert!(here.recall(&at("a"), None).await.unwrap().is_none());
+    // Conditions, copies and deletions are about the object with what is said of it.
+    let stale = put(&here, &at("a"), b"x", contract::given(Precondition::Is(once.tag.clone()))).await;
+    assert!(matches!(stale, Err(Error::PreconditionFailed)));
+    let plan = |tag: &StoredTag| CopyPlan {
+        source: (at("a"), None, tag.clone()),
+        target: at("copy"),
+        metadata: metadata("copied"),
+        commit: Commit::default(),
+    };
+    assert!(matches!(here.copy(plan(&old)).await, Err(Error::Changed)));
+    here.copy(plan(&twice.tag)).await.unwrap();
+    assert_eq!(here.head(&at("copy"), None).await.unwrap().metadata, metadata("copied"));
+    put(&here, &at("a"), b"new", contract::given(Precondition::Is(twice.tag))).await.unwrap();
+    let new = here.head(&at("a"), None).await.unwrap();
+    assert_eq!(new.metadata, metadata("plain"), "over another write it is nothing");
+    here.set_metadata(&at("a"), change(new.tag, "again")).await.unwrap();
+    here.delete(&at("a"), None, Precondition::None).await.unwrap();
+    let left = first.targets[0].reserved.all_names("amends/").await.unwrap();
+    assert_eq!(left, [], "what was said of an object goes with it");
 }
