@@ -95,6 +95,8 @@ pub async fn encrypt(config: &Config, plan: &Plan, watcher: &mut (impl Watcher +
     if plan.dry_run {
         return Ok(Done { bytes: ahead, ..done });
     }
+    // So that it stays a bucket of the gateways' when it is taken off the list.
+    store.adopt(&plan.bucket).await.map_err(|error| Error::Bucket(plan.bucket.clone(), error))?;
     watcher.begins(ahead);
     done.objects = 0;
     let begun = Instant::now();

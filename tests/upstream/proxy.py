@@ -143,6 +143,10 @@ class Proxy:
             head = re.sub(rb"(?i)(content-length: *)\d+", b"\\g<1>%d" % (length + 1), head)
         if header(head, b"transfer-encoding"):
             client.sendall(head)
+            if fault == "short":
+                client.sendall(reader.read(rule.details.get("after", 0)))
+                reset(client)
+                return False
             pass_chunked(reader, client)
             return True
         client.sendall(head)

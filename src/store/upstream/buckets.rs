@@ -194,6 +194,11 @@ impl Buckets {
         self.seen(target, name).await?.bucket.ok_or(Error::NoSuchBucket)
     }
 
+    /// Whether there is a record of a bucket.
+    pub(super) async fn is_recorded(&self, name: &BucketName) -> Result<bool, Error> {
+        Ok(self.reserved.newest_number(&line(name)).await?.is_some())
+    }
+
     /// The names that have a record.
     async fn recorded(&self) -> Result<Vec<BucketName>, Error> {
         let rows = self.reserved.all_names("buckets/").await?;

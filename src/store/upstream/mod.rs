@@ -158,6 +158,18 @@ impl UpstreamStore {
         Shop { memory: Arc::clone(&self.memory), clock: Arc::clone(&self.clock) }
     }
 
+    /// Makes the record of a bucket that so far only the configuration names.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`]; [`Error::Unavailable`].
+    pub async fn adopt(&self, name: &BucketName) -> Result<(), Error> {
+        let target = self.target(name)?;
+        if self.buckets.is_recorded(name).await? {
+            return Ok(());
+        }
+        self.buckets.change(target, name, |_| {}).await
+    }
+
     /// Whether every upstream answers.
     ///
     /// # Errors
