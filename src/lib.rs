@@ -15,6 +15,8 @@
 
 pub mod config;
 pub mod dialect;
+pub mod encrypt;
+pub mod fleet;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;

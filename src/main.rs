@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use sealgate::config::{Config, Flags};
 use sealgate::store::local::rebuild::rebuild;
 use sealgate::types::{ObjectAt, VersionId};
-use sealgate::{gateway, logging, serve, verify};
+use sealgate::{encrypt, gateway, logging, serve, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +28,8 @@ enum Command {
     Serve(Box<Flags>),
     /// Read every object of a data directory that no gateway serves, and say what does not authenticate.
     Verify(Box<Verifying>),
+    /// Encrypt, object by object, what was in an upstream's bucket before sealgate was.
+    EncryptBucket(Box<Encrypting>),
     /// Make the embedded store's database anew from its journal, after db/ was lost or moved away.
     Rebuild {
         /// Directory that holds objects and keys; no gateway may run on it.
@@ -51,6 +53,23 @@ struct Verifying {
     rate: Option<u64>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Encrypting {
+    #[command(flatten)]
+    flags: Flags,
+    /// The bucket; `upstream_foreign_buckets` must name it.
+    bucket: String,
+    /// Only keys that start with this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    prefix: String,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// At most this many MiB a second.
+    #[arg(long, value_name = "MIB")]
+    rate: Option<u64>,
+}
+
 /// What a wrong command line or configuration ends with, as clap does.
 const WRONG_USE: u8 = 2;
 
@@ -58,6 +77,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(flags) => run_gateway(&flags),
         Command::Verify(verifying) => run_verify(*verifying),
+        Command::EncryptBucket(encrypting) => run_encrypt(*encrypting),
         Command::Rebuild { data_dir } => run_rebuild(&data_dir),
     }
 }
@@ -101,6 +121,51 @@ fn run_verify(verifying: Verifying) -> ExitCode {
             ));
             if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Encrypts a bucket with a progress bar, where standard error is a terminal. Objects that are not encrypted in the end make
+/// it end with 1: it can be run again.
+fn run_encrypt(encrypting: Encrypting) -> ExitCode {
+    let (config, bucket) = match (Config::load(&encrypting.flags), encrypting.bucket.parse()) {
+        (Ok(config), Ok(bucket)) => (config, bucket),
+        (Err(error), _) => return fail(&error, WRONG_USE),
+        (_, Err(error)) => return fail(&error, WRONG_USE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, 1),
+    };
+    let rate = encrypting.rate.map(|rate| rate.saturating_mul(1 << 20));
+    let plan = encrypt::Plan { bucket, prefix: encrypting.prefix, dry_run: encrypting.dry_run, rate };
+    let mut bar = Bar(indicatif::ProgressBar::no_length());
+    match runtime.block_on(encrypt::encrypt(&config, &plan, &mut bar)) {
+        Err(error) => fail(&error, 1),
+        Ok(done) => {
+            bar.0.finish_and_clear();
+            let encrypt::Done { objects, bytes, already, changed, failed } = done;
+            let would = if plan.dry_run { "would encrypt" } else { "encrypted" };
+            say(format_args!(
+                "{would} {objects} objects, {bytes} bytes; {already} were encrypted already; {changed} changed meanwhile; \
+                 {failed} failed"
+            ));
+            if changed == 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+impl encrypt::Watcher for Bar {
+    fn begins(&mut self, bytes: u64) {
+        verify::Watcher::begins(self, 0, bytes);
+    }
+
+    fn took(&mut self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    fn failed(&mut self, at: &ObjectAt, why: &gateway::Error) {
+        let why = std::error::Error::source(why).map_or_else(|| why.to_string(), |cause| format!("{why}: {cause}"));
+        self.0.suspend(|| complain(format_args!("{}/{}: {why}", at.bucket, at.key)));
     }
 }
 

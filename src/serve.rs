@@ -1,17 +1,20 @@
 //! `sealgate serve`: joins the rooms, serves until it is told to stop, drains.
 
 use std::io::Write as _;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Credential as Configured, ROOT_USER, Secret as ConfiguredSecret};
+use crate::config::{Config, Credential as Configured, KeystoreKind, ROOT_USER, Secret as ConfiguredSecret, StoreKind};
 use crate::dialect::kms::KmsApi;
 use crate::dialect::kms::aliyun::AliyunApi;
 use crate::dialect::oss::{Hosts, OssConfig, OssDialect};
 use crate::dialect::s3::edge::{Edge, EdgeConfig};
 use crate::dialect::s3::{BaseDomains, S3Dialect};
 use crate::dialect::{Front, KmsFront, Trust};
+use crate::fleet::{Following, PlaceSeal, UpstreamShelf, shared};
 use crate::gateway::Gateway;
 use crate::identity::{Credential, Credentials, OssVerifier, Secret, SigV2, Verifier};
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, RootKey};
@@ -21,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::sse::Keyring;
 use crate::store::ObjectStore;
 use crate::store::local::LocalStore;
+use crate::store::upstream::{self, Swept, UpstreamStore};
 use crate::types::{Clock, SystemClock, UserId};
 
 /// Why the gateway does not start, or stops.
@@ -54,6 +58,15 @@ pub enum Error {
     /// The store does not open.
     #[error("data_dir: {0}")]
     Store(#[from] crate::store::Error),
+    /// The upstream cannot be used.
+    #[error("{0}")]
+    Upstream(crate::store::Error),
+    /// What works on a data directory only.
+    #[error("store: this works on a data directory, and the store is an upstream one")]
+    NotLocal,
+    /// A keystore in an upstream that there is not.
+    #[error("keystore: is \"upstream\", while store is \"local\"")]
+    NoUpstream,
     /// TLS files do not load.
     #[error(transparent)]
     Tls(#[from] listener::TlsError),
@@ -72,12 +85,14 @@ pub enum Error {
 pub async fn serve(config: Config) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Rooms { front, store, keystore } = rooms(&config, &clock, &metrics).await?;
+    let Rooms { front, kept, keystore } = rooms(&config, &clock, &metrics).await?;
     let tended = Arc::clone(&keystore);
+    let kept = Arc::new(kept);
     let front = Arc::new(front);
-    let watched = Arc::clone(&store);
+    let watched = Arc::clone(&kept);
     metrics.refresh_with(move |metrics| {
-        let status = watched.status();
+        let Kept::Local(store) = watched.as_ref() else { return };
+        let status = store.status();
         metrics.store_read_only.set(status.read_only.is_some().into());
         metrics.store_full.set(status.full.into());
         metrics.store_cleaning.set(status.cleaning.into());
@@ -95,8 +110,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let _ = writeln!(std::io::stdout(), "{line}");
 
     let shutdown = CancellationToken::new();
-    let admin =
-        Arc::new(Admin::new(Arc::clone(&metrics), Arc::new(move || ready(&store, &keystore)), shutdown.clone()));
+    let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::new(move || ready(&kept, &keystore)), shutdown.clone()));
     // Probes are answered while requests drain ("not ready: shutting down"): their port closes last.
     let quiet = CancellationToken::new();
     let admin = listener::serve(probes, admin, Options::admin(&config), Arc::clone(&metrics), quiet.clone());
@@ -136,9 +150,14 @@ async fn tend(keystore: &EmbeddedKms, shutdown: &CancellationToken) {
 
 /// Whether everything can be done that clients may ask for. A full disk is no reason: another gateway would not have
 /// more room, and deleting must go on.
-fn ready(store: &LocalStore, keystore: &EmbeddedKms) -> Result<(), String> {
-    if let Some(why) = store.status().read_only {
-        return Err(format!("the store is read-only: {why}"));
+fn ready(kept: &Kept, keystore: &EmbeddedKms) -> Result<(), String> {
+    match kept {
+        Kept::Local(store) => {
+            if let Some(why) = store.status().read_only {
+                return Err(format!("the store is read-only: {why}"));
+            }
+        }
+        Kept::Upstream(pulse) => pulse.last()?,
     }
     if keystore.is_read_only() {
         return Err("the keystore is read-only since a write failed".to_owned());
@@ -149,14 +168,81 @@ fn ready(store: &LocalStore, keystore: &EmbeddedKms) -> Result<(), String> {
 /// What is joined to serve, and what is watched beside it.
 struct Rooms {
     front: Front,
-    store: Arc<LocalStore>,
+    kept: Kept,
     keystore: Arc<EmbeddedKms>,
+}
+
+/// Where ciphertext is, as far as it is watched.
+enum Kept {
+    Local(Arc<LocalStore>),
+    Upstream(Pulse),
+}
+
+/// How the upstream was a moment ago.
+struct Pulse(Arc<Mutex<Result<(), String>>>);
+
+/// How often it is felt.
+const PULSE: Duration = Duration::from_secs(2);
+
+impl Pulse {
+    fn of(store: &Arc<UpstreamStore>) -> Self {
+        let last = Arc::new(Mutex::new(Ok(())));
+        let (store, told) = (Arc::downgrade(store), Arc::downgrade(&last));
+        tokio::spawn(async move {
+            while let (Some(store), Some(told)) = (store.upgrade(), told.upgrade()) {
+                let now = tokio::time::timeout(PULSE * 2, store.check()).await;
+                let now = now.map_err(|_| "no answer in time".to_owned());
+                let now = now.and_then(|checked| checked.map_err(|error| error.to_string()));
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                drop((store, told));
+                tokio::time::sleep(PULSE).await;
+            }
+        });
+        Self(last)
+    }
+
+    fn last(&self) -> Result<(), String> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last.map_err(|why| format!("the upstream is not available: {why}"))
+    }
+}
+
+/// How often a gateway asks whether it is its turn to clear the upstream's reserved place, on average.
+const SWEEP: Duration = Duration::from_secs(15 * 60);
+
+/// Clears, from time to time, what uploads that were abandoned and gateways that crashed leave upstream.
+fn keep_swept(store: &Arc<UpstreamStore>, abandoned_after: Option<Duration>) {
+    let store = Arc::downgrade(store);
+    tokio::spawn(async move {
+        loop {
+            // Not all gateways at once.
+            let share = crate::types::random::<2>().map_or(0, u16::from_be_bytes);
+            tokio::time::sleep(SWEEP.mul_f64(2.0 * f64::from(share) / f64::from(u16::MAX))).await;
+            let Some(store) = store.upgrade() else { return };
+            match store.sweep(abandoned_after.unwrap_or(Duration::MAX)).await {
+                Ok(Some(swept)) if swept != Swept::default() => tracing::info!(?swept, "cleared the reserved place"),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the reserved place upstream cannot be cleared"),
+            }
+        }
+    });
+}
+
+/// Keystore, keys and store, opened.
+struct Storage {
+    keystore: Arc<EmbeddedKms>,
+    keys: Arc<dyn KeyService>,
+    store: Arc<dyn ObjectStore>,
+    kept: Kept,
 }
 
 /// Joins the rooms, from the store to the edge.
 async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Rooms, Error> {
     let credentials = Arc::new(credentials(config)?);
-    let (keystore, store) = storage(config, clock).await?;
+    let Storage { keystore, keys, store, kept } = match config.store {
+        StoreKind::Local => local_storage(config, clock).await?,
+        StoreKind::Upstream => upstream_storage(config, clock).await?,
+    };
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
     let kms = KmsFront::new(
@@ -165,18 +251,13 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         AliyunApi::new(Arc::clone(&keystore), config.region.clone()),
     );
     let (counting, alarmed, suspected) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics));
-    let keys = Watched::new(Arc::clone(&keystore) as Arc<dyn KeyService>, move |operation, outcome| {
+    let keys = Watched::new(keys, move |operation, outcome| {
         counting.kms_request(operation, outcome);
     });
-    let gateway = Gateway::new(
-        Arc::clone(&store) as Arc<dyn ObjectStore>,
-        Keyring::new(Arc::new(keys), service),
-        config.region.clone(),
-        Arc::clone(clock),
-    )
-    .defaulting_to(config.default_encryption)
-    .alarming(move || alarmed.integrity_failures.inc())
-    .sampling(config.verify_writes_sample, move || suspected.plaintext_suspects.inc());
+    let gateway = Gateway::new(store, Keyring::new(Arc::new(keys), service), config.region.clone(), Arc::clone(clock))
+        .defaulting_to(config.default_encryption)
+        .alarming(move || alarmed.integrity_failures.inc())
+        .sampling(config.verify_writes_sample, move || suspected.plaintext_suspects.inc());
     let edge = EdgeConfig {
         region: config.region.clone(),
         sigv2: if config.allow_sigv2 { SigV2::Allowed } else { SigV2::Refused },
@@ -193,7 +274,82 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         kms,
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     );
-    Ok(Rooms { front, store, keystore })
+    Ok(Rooms { front, kept, keystore })
+}
+
+async fn local_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Storage, Error> {
+    if config.keystore_kind() == KeystoreKind::Upstream {
+        return Err(Error::NoUpstream);
+    }
+    let (keystore, store) = storage(config, clock).await?;
+    Ok(Storage {
+        keys: Arc::clone(&keystore) as Arc<dyn KeyService>,
+        keystore,
+        store: Arc::clone(&store) as Arc<dyn ObjectStore>,
+        kept: Kept::Local(store),
+    })
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::DataDir(std::io::Error::other(error)))?
+}
+
+/// Reaches the upstream, and opens keystore and store in it.
+async fn upstream_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Storage, Error> {
+    let opened = upstream_opened(config, clock, Some(config.data_dir.join("cache"))).await?;
+    let kept = Kept::Upstream(Pulse::of(&opened.store));
+    keep_swept(&opened.store, config.upstream.abandoned_after);
+    let UpstreamOpened { keystore, keys, store } = opened;
+    Ok(Storage { keystore, keys, store, kept })
+}
+
+/// Keystore, keys and store of an upstream.
+struct UpstreamOpened {
+    keystore: Arc<EmbeddedKms>,
+    keys: Arc<dyn KeyService>,
+    store: Arc<UpstreamStore>,
+}
+
+async fn upstream_opened(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    cache: Option<PathBuf>,
+) -> Result<UpstreamOpened, Error> {
+    let settings = config.upstream.settings()?;
+    let (directory, given) = (config.data_dir.clone(), config.root_key_file.clone());
+    let (root, seal) = blocking(move || {
+        std::fs::create_dir_all(&directory).map_err(Error::DataDir)?;
+        let root = RootKey::load(given.as_deref(), &directory)?;
+        let seal = root.record_seal()?;
+        Ok((root, seal))
+    })
+    .await?;
+    let reached = upstream::reach(vec![settings], Arc::new(PlaceSeal::new(seal)), Arc::clone(clock)).await;
+    let reached = reached.map_err(Error::Upstream)?;
+    let used = reached.is_used().await.map_err(Error::Upstream)?;
+    let options = KeystoreOptions { region: config.region.clone(), ..KeystoreOptions::default() };
+    let ticking = Arc::clone(clock);
+    let (keystore, keys) = match config.keystore_kind() {
+        KeystoreKind::Local => {
+            let directory = config.data_dir.clone();
+            let keystore = blocking(move || Ok(EmbeddedKms::open(&directory, root, options, ticking, used)?));
+            let keystore = Arc::new(keystore.await?);
+            (Arc::clone(&keystore), keystore as Arc<dyn KeyService>)
+        }
+        KeystoreKind::Upstream => {
+            let reserved = reached.reserved().ok_or(Error::NoUpstream)?;
+            let shelf = Arc::new(UpstreamShelf::new(reserved, tokio::runtime::Handle::current()));
+            let place = shared(&shelf);
+            let keystore = blocking(move || Ok(EmbeddedKms::open_on(place, root, options, ticking, used)?));
+            let keystore = Arc::new(keystore.await?);
+            let following = Following::new(Arc::clone(&keystore), shelf);
+            (keystore, following as Arc<dyn KeyService>)
+        }
+    };
+    let region = config.region.clone();
+    let store = Arc::new(blocking(move || reached.open(region, cache.as_deref()).map_err(Error::Upstream)).await?);
+    Ok(UpstreamOpened { keystore, keys, store })
 }
 
 /// The names under which OSS clients reach the gateway.
@@ -202,7 +358,7 @@ fn hosts(config: &Config) -> Hosts {
     Hosts::new(&config.base_domains, &config.oss_domains, bound)
 }
 
-/// Opens keystore and store.
+/// Opens keystore and store on local disk.
 async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<EmbeddedKms>, Arc<LocalStore>), Error> {
     let directory = config.data_dir.clone();
     let (given, region, ticking) = (config.root_key_file.clone(), config.region.clone(), Arc::clone(clock));
@@ -224,11 +380,29 @@ async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<Embedde
 /// # Errors
 /// What keeps keystore or store from opening; a gateway that serves the directory is one.
 pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error> {
+    if config.store != StoreKind::Local {
+        return Err(Error::NotLocal);
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (keystore, store) = storage(config, &clock).await?;
     let service = ServiceKey::new(*keystore.service_key());
     let keys = Keyring::new(keystore as Arc<dyn KeyService>, service);
     Ok((Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock), store))
+}
+
+/// The gateway over an upstream, and its store, without a port and without a cache: beside gateways that serve it.
+///
+/// # Errors
+/// What keeps keystore or store from opening.
+pub async fn opened_upstream(config: &Config) -> Result<(Gateway, Arc<UpstreamStore>), Error> {
+    if config.store != StoreKind::Upstream {
+        return Err(Error::NoUpstream);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let UpstreamOpened { keystore, keys, store } = upstream_opened(config, &clock, None).await?;
+    let keys = Keyring::new(keys, ServiceKey::new(*keystore.service_key()));
+    let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock);
+    Ok((gateway.defaulting_to(config.default_encryption), store))
 }
 
 fn credentials(config: &Config) -> Result<Credentials, Error> {

@@ -85,6 +85,60 @@ pub struct Flags {
     /// Longest wait for requests in flight after SIGTERM [default: 30s].
     #[arg(long, value_name = "DURATION")]
     drain_timeout: Option<String>,
+    /// Where ciphertext is kept: local or upstream [default: local].
+    #[arg(long, value_name = "KIND")]
+    store: Option<String>,
+    /// Where the embedded keystore is kept: local or upstream [default: where ciphertext is].
+    #[arg(long, value_name = "KIND")]
+    keystore: Option<String>,
+    /// Address of the upstream object store, such as https://s3.example.com.
+    #[arg(long, value_name = "URL")]
+    upstream_endpoint: Option<String>,
+    /// Region of the upstream [default: us-east-1].
+    #[arg(long, value_name = "NAME")]
+    upstream_region: Option<String>,
+    /// What the upstream speaks: s3 or oss [default: s3].
+    #[arg(long, value_name = "NAME")]
+    upstream_dialect: Option<String>,
+    /// Where the upstream wants the bucket: path or virtual [default: path].
+    #[arg(long, value_name = "STYLE")]
+    upstream_addressing: Option<String>,
+    /// Access key id for the upstream.
+    #[arg(long, value_name = "ID")]
+    upstream_access_key_id: Option<String>,
+    /// File with the secret access key for the upstream.
+    #[arg(long, value_name = "FILE")]
+    upstream_secret_access_key_file: Option<String>,
+    /// File with both in the form of AWS's shared credentials; read again when it changes.
+    #[arg(long, value_name = "FILE")]
+    upstream_credentials_file: Option<String>,
+    /// PEM file with the certificates to trust instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    upstream_ca_file: Option<String>,
+    /// Longest time to connect to the upstream [default: 5s].
+    #[arg(long, value_name = "DURATION")]
+    upstream_connect_timeout: Option<String>,
+    /// Longest wait for the upstream's answer [default: 30s].
+    #[arg(long, value_name = "DURATION")]
+    upstream_answer_timeout: Option<String>,
+    /// Longest standstill of a body from or to the upstream [default: 60s].
+    #[arg(long, value_name = "DURATION")]
+    upstream_idle_timeout: Option<String>,
+    /// The upstream's bucket that belongs to the gateways [default: sealgate-system].
+    #[arg(long, value_name = "NAME")]
+    upstream_reserved: Option<String>,
+    /// What precedes a bucket's name upstream.
+    #[arg(long, value_name = "TEXT")]
+    upstream_bucket_prefix: Option<String>,
+    /// Buckets kept under other names: bucket=upstream-bucket/prefix, separated by commas.
+    #[arg(long, value_name = "MAP")]
+    upstream_buckets: Option<String>,
+    /// Buckets that may hold objects which sealgate did not write, separated by commas.
+    #[arg(long, value_name = "NAMES")]
+    upstream_foreign_buckets: Option<String>,
+    /// After how long without a new part an upload is given up, in days, or never [default: 7d].
+    #[arg(long, value_name = "DAYS")]
+    upstream_abandoned_after: Option<String>,
 }
 
 impl Flags {
@@ -117,6 +171,24 @@ impl Flags {
             verify_writes_sample,
             max_connections,
             drain_timeout,
+            store,
+            keystore,
+            upstream_endpoint,
+            upstream_region,
+            upstream_dialect,
+            upstream_addressing,
+            upstream_access_key_id,
+            upstream_secret_access_key_file,
+            upstream_credentials_file,
+            upstream_ca_file,
+            upstream_connect_timeout,
+            upstream_answer_timeout,
+            upstream_idle_timeout,
+            upstream_reserved,
+            upstream_bucket_prefix,
+            upstream_buckets,
+            upstream_foreign_buckets,
+            upstream_abandoned_after,
         } = self;
         let given = [
             ("listen", listen),
@@ -143,6 +215,24 @@ impl Flags {
             ("verify_writes_sample", verify_writes_sample),
             ("max_connections", max_connections),
             ("drain_timeout", drain_timeout),
+            ("store", store),
+            ("keystore", keystore),
+            ("upstream_endpoint", upstream_endpoint),
+            ("upstream_region", upstream_region),
+            ("upstream_dialect", upstream_dialect),
+            ("upstream_addressing", upstream_addressing),
+            ("upstream_access_key_id", upstream_access_key_id),
+            ("upstream_secret_access_key_file", upstream_secret_access_key_file),
+            ("upstream_credentials_file", upstream_credentials_file),
+            ("upstream_ca_file", upstream_ca_file),
+            ("upstream_connect_timeout", upstream_connect_timeout),
+            ("upstream_answer_timeout", upstream_answer_timeout),
+            ("upstream_idle_timeout", upstream_idle_timeout),
+            ("upstream_reserved", upstream_reserved),
+            ("upstream_bucket_prefix", upstream_bucket_prefix),
+            ("upstream_buckets", upstream_buckets),
+            ("upstream_foreign_buckets", upstream_foreign_buckets),
+            ("upstream_abandoned_after", upstream_abandoned_after),
         ];
         let mut layer = Layer::new(Source::Flag);
         for (field, value) in given {

@@ -37,6 +37,25 @@ pub(super) const FIELDS: &[&str] = &[
     "verify_writes_sample",
     "max_connections",
     "drain_timeout",
+    "store",
+    "keystore",
+    "upstream_endpoint",
+    "upstream_region",
+    "upstream_dialect",
+    "upstream_addressing",
+    "upstream_access_key_id",
+    "upstream_secret_access_key",
+    "upstream_secret_access_key_file",
+    "upstream_credentials_file",
+    "upstream_ca_file",
+    "upstream_connect_timeout",
+    "upstream_answer_timeout",
+    "upstream_idle_timeout",
+    "upstream_reserved",
+    "upstream_bucket_prefix",
+    "upstream_buckets",
+    "upstream_foreign_buckets",
+    "upstream_abandoned_after",
 ];
 
 /// The largest configuration file that is read, in bytes.
@@ -277,31 +296,28 @@ impl Layers {
         texts.into_iter().map(parse).collect()
     }
 
-    /// The root secret: from the strongest source that has it, either as text or as the name of a file.
-    pub(super) fn secret(&self) -> Result<Option<Secret>, Error> {
+    /// A secret: from the strongest source that has it, either as text or as the name of a file.
+    pub(super) fn secret(&self, in_text: &str, in_file: &str) -> Result<Option<Secret>, Error> {
         for layer in &self.0 {
             let wrong = |field: &str, reason: String| Error::invalid(field, &layer.source, reason);
-            match (layer.values.get("secret_access_key"), layer.values.get("secret_access_key_file")) {
+            match (layer.values.get(in_text), layer.values.get(in_file)) {
                 (None, None) => {}
                 (Some(Raw::One(text)), None) => {
                     let secret = Secret::new(text.clone());
-                    return secret.map(Some).map_err(|reason| wrong("secret_access_key", reason.to_owned()));
+                    return secret.map(Some).map_err(|reason| wrong(in_text, reason.to_owned()));
                 }
                 (None, Some(Raw::One(path))) => {
                     let secret = Secret::read(Path::new(path.as_str()), Secret::new);
-                    return secret.map(Some).map_err(|reason| wrong("secret_access_key_file", reason));
+                    return secret.map(Some).map_err(|reason| wrong(in_file, reason));
                 }
                 (Some(_), Some(_)) => {
-                    return Err(wrong(
-                        "secret_access_key",
-                        "is set beside secret_access_key_file: keep one".to_owned(),
-                    ));
+                    return Err(wrong(in_text, format!("is set beside {in_file}: keep one")));
                 }
                 (Some(Raw::Many(_)), None) => {
-                    return Err(wrong("secret_access_key", "must be a single value".to_owned()));
+                    return Err(wrong(in_text, "must be a single value".to_owned()));
                 }
                 (None, Some(Raw::Many(_))) => {
-                    return Err(wrong("secret_access_key_file", "must be a single value".to_owned()));
+                    return Err(wrong(in_file, "must be a single value".to_owned()));
                 }
             }
         }

@@ -10,6 +10,7 @@ mod flags;
 mod layer;
 mod secret;
 mod setting;
+mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use error::Error;
 pub use flags::Flags;
 pub use secret::Secret;
 pub use setting::{IpBlock, LogFormat, LogLevel};
+pub use upstream::{KeystoreKind, StoreKind, Upstream};
 
 use layer::{Layer, Layers, RawUser, Source};
 use setting::DurationText;
@@ -109,6 +111,12 @@ pub struct Config {
     pub max_connections: usize,
     /// How long requests in flight may go on after SIGTERM.
     pub drain_timeout: Duration,
+    /// Where ciphertext is kept.
+    pub store: StoreKind,
+    /// Where the embedded keystore is kept; `None`: where ciphertext is.
+    pub keystore: Option<KeystoreKind>,
+    /// The upstream, for where one is used.
+    pub upstream: Upstream,
 }
 
 impl Default for Config {
@@ -137,6 +145,9 @@ impl Default for Config {
             verify_writes_sample: 0,
             max_connections: 16_384,
             drain_timeout: Duration::from_secs(30),
+            store: StoreKind::Local,
+            keystore: None,
+            upstream: Upstream::default(),
         }
     }
 }
@@ -173,6 +184,15 @@ impl Config {
         self.root.as_ref().ok_or(Error::NoRootCredential)
     }
 
+    /// Where the embedded keystore is kept.
+    #[must_use]
+    pub fn keystore_kind(&self) -> KeystoreKind {
+        self.keystore.unwrap_or(match self.store {
+            StoreKind::Local => KeystoreKind::Local,
+            StoreKind::Upstream => KeystoreKind::Upstream,
+        })
+    }
+
     fn from_layers(layers: &mut Layers) -> Result<Self, Error> {
         let d = Self::default();
         let seconds = |layers: &Layers, field, default| {
@@ -204,6 +224,9 @@ impl Config {
                 .map_or(d.verify_writes_sample, |rate| rate.0),
             max_connections: layers.one::<setting::Connections>("max_connections")?.map_or(d.max_connections, |n| n.0),
             drain_timeout: seconds(layers, "drain_timeout", d.drain_timeout)?,
+            store: layers.one("store")?.unwrap_or(d.store),
+            keystore: layers.one("keystore")?,
+            upstream: Upstream::from_layers(layers)?,
         })
     }
 
@@ -211,6 +234,12 @@ impl Config {
     fn check(&self) -> Result<(), Error> {
         if self.listen == self.admin_listen && self.listen.port() != 0 {
             return Err(Error::conflict("admin_listen", "is the same address as listen"));
+        }
+        if self.store == StoreKind::Upstream {
+            self.upstream.settings()?;
+            upstream::check_root_key(self.keystore_kind(), self.root_key_file.as_deref())?;
+        } else if self.keystore == Some(KeystoreKind::Upstream) && self.upstream.endpoint.is_some() {
+            return Err(Error::conflict("keystore", "is \"upstream\", while store is \"local\""));
         }
         let mut names = vec![ROOT_USER];
         let mut ids: Vec<&str> = self.root.iter().map(|root| root.access_key_id.as_str()).collect();
@@ -231,7 +260,7 @@ impl Config {
 /// Both halves of the root credential, or neither.
 fn root_credential(layers: &Layers) -> Result<Option<Credential>, Error> {
     let id = layers.one::<setting::AccessKeyText>("access_key_id")?;
-    let secret = layers.secret()?;
+    let secret = layers.secret("secret_access_key", "secret_access_key_file")?;
     match (id, secret) {
         (Some(id), Some(secret_access_key)) => {
             Ok(Some(Credential { access_key_id: AccessKeyId::new(id.0), secret_access_key }))

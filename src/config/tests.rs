@@ -75,6 +75,22 @@ fn samples() -> Vec<(&'static str, &'static str, &'static str)> {
         ("verify_writes_sample", "100", "100"),
         ("max_connections", "7", "7"),
         ("drain_timeout", "\"500ms\"", "500ms"),
+        ("keystore", "\"upstream\"", "upstream"),
+        ("upstream_endpoint", "\"https://s3.example\"", "https://s3.example"),
+        ("upstream_region", "\"eu-west-1\"", "eu-west-1"),
+        ("upstream_dialect", "\"oss\"", "oss"),
+        ("upstream_addressing", "\"virtual\"", "virtual"),
+        ("upstream_access_key_id", "\"AKUP\"", "AKUP"),
+        ("upstream_credentials_file", "\"/c\"", "/c"),
+        ("upstream_ca_file", "\"/ca\"", "/ca"),
+        ("upstream_connect_timeout", "\"1s\"", "1s"),
+        ("upstream_answer_timeout", "\"2s\"", "2s"),
+        ("upstream_idle_timeout", "\"3s\"", "3s"),
+        ("upstream_reserved", "\"sys\"", "sys"),
+        ("upstream_bucket_prefix", "\"pre-\"", "pre-"),
+        ("upstream_buckets", "[\"aaa=bbb/c\", \"ccc=ddd\"]", "aaa=bbb/c/,ccc=ddd"),
+        ("upstream_foreign_buckets", "[\"old\"]", "old"),
+        ("upstream_abandoned_after", "\"30d\"", "30d"),
     ]
 }
 
@@ -90,7 +106,16 @@ fn every_field_has_the_same_name_and_meaning_in_all_three_sources() {
         assert_eq!(from_file, from_flag, "{field}");
     }
     let covered: Vec<_> = samples().iter().map(|sample| sample.0).collect();
-    let pairs = ["access_key_id", "secret_access_key", "secret_access_key_file", "tls_cert", "tls_key"];
+    let pairs = [
+        "access_key_id",
+        "secret_access_key",
+        "secret_access_key_file",
+        "tls_cert",
+        "tls_key",
+        "store",
+        "upstream_secret_access_key",
+        "upstream_secret_access_key_file",
+    ];
     assert!(FIELDS.iter().all(|field| covered.contains(field) || pairs.contains(field)));
 }
 
@@ -98,8 +123,21 @@ fn every_field_has_the_same_name_and_meaning_in_all_three_sources() {
 fn the_example_file_shows_every_field_and_equals_the_default() {
     let example = include_str!("../../deploy/sealgate.toml");
     assert_eq!(load(&[], Some(example), &[]).unwrap(), Config::default());
-    let optional =
-        ["root_key_file", "access_key_id", "secret_access_key", "secret_access_key_file", "tls_cert", "tls_key"];
+    let optional = [
+        "root_key_file",
+        "access_key_id",
+        "secret_access_key",
+        "secret_access_key_file",
+        "tls_cert",
+        "tls_key",
+        "keystore",
+        "upstream_endpoint",
+        "upstream_access_key_id",
+        "upstream_secret_access_key",
+        "upstream_secret_access_key_file",
+        "upstream_credentials_file",
+        "upstream_ca_file",
+    ];
     for field in FIELDS {
         let comment = if optional.contains(field) { "# " } else { "" };
         let start = format!("{comment}{field} = ");
@@ -191,6 +229,16 @@ fn a_wrong_value_names_its_field_and_its_source() {
         ("verify_writes_sample", "-1"),
         ("max_connections", "0"),
         ("drain_timeout", "1000h"),
+        ("store", "cloud"),
+        ("keystore", "disk"),
+        ("upstream_endpoint", "s3.example.com"),
+        ("upstream_dialect", "gcs"),
+        ("upstream_addressing", "both"),
+        ("upstream_reserved", "a/b"),
+        ("upstream_bucket_prefix", "Pre"),
+        ("upstream_buckets", "name"),
+        ("upstream_foreign_buckets", "Not_A_Bucket"),
+        ("upstream_answer_timeout", "30"),
     ];
     for (field, text) in bad {
         let flag = format!("--{}", field.replace('_', "-"));
@@ -206,6 +254,35 @@ fn a_wrong_value_names_its_field_and_its_source() {
             assert!(!message.contains('\n'), "{message}");
         }
     }
+}
+
+#[test]
+fn an_upstream_by_its_short_form() {
+    let env = &[
+        ("SEALGATE_STORE", "upstream"),
+        ("SEALGATE_UPSTREAM_ENDPOINT", "http://10.0.0.1:7480"),
+        ("SEALGATE_UPSTREAM_REGION", "here"),
+        ("SEALGATE_UPSTREAM_ACCESS_KEY_ID", "AKUP"),
+        ("SEALGATE_UPSTREAM_SECRET_ACCESS_KEY", "hidden-hidden"),
+        ("SEALGATE_UPSTREAM_DIALECT", "s3"),
+        ("SEALGATE_ROOT_KEY_FILE", "/k"),
+    ];
+    let config = load(&[], None, env).unwrap();
+    assert_eq!((config.store, config.keystore_kind()), (StoreKind::Upstream, KeystoreKind::Upstream));
+    let settings = config.upstream.settings().unwrap();
+    assert_eq!((settings.endpoint.to_string().as_str(), settings.region.as_str()), ("http://10.0.0.1:7480", "here"));
+    assert!(!format!("{config:?} {settings:?}").contains("hidden"));
+    for (nth, field) in
+        [(1, "upstream_endpoint"), (3, "upstream_access_key_id"), (4, "upstream_secret"), (6, "root_key")]
+    {
+        let mut env = env.to_vec();
+        env.remove(nth);
+        assert!(message(&[], None, &env).starts_with(field), "{field}");
+    }
+    let both = [&env[..], &[("SEALGATE_UPSTREAM_CREDENTIALS_FILE", "/c")]].concat();
+    assert!(message(&[], None, &both).starts_with("upstream_credentials_file"));
+    let mapped = [&env[..], &[("SEALGATE_UPSTREAM_BUCKETS", "abc=sealgate-system/x")]].concat();
+    assert!(message(&[], None, &mapped).starts_with("upstream_buckets"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
 use crate::sse::{Attributes, CustomerKey, ObjectKind, SealedPart, SegmentSize, SseMode, manifest};
-use crate::store::{Commit, Completion, StoredPart, StoredTag};
+use crate::store::{Bucket, Commit, Completion, StoredPart, StoredTag, UploadAt};
 use crate::types::PartNumber;
 
 use super::digest::{combine_crc64, combine_parts, multipart_etag};
@@ -49,7 +49,11 @@ impl Gateway {
         if let CompletedParts::Named(named) = &request.parts {
             check_order(named)?;
         }
-        let uploading = self.uploading(request.at, request.upload).await?;
+        let at = UploadAt { object: request.at.clone(), id: request.upload.clone() };
+        let uploading = match self.uploading(request.at.clone(), request.upload.clone()).await {
+            Err(Error::NoSuchUpload) => return self.repeated(&bucket, &at, &request).await,
+            found => found?,
+        };
         let precondition = self.precondition(&uploading.at.object, &request.conditions).await?;
         let data_key = self.completion_key(caller, &uploading, request.customer_key.as_ref()).await?;
         let taken = self.taken_parts(&uploading, &request.parts, data_key.as_ref()).await?;
@@ -99,6 +103,29 @@ impl Gateway {
             sse: uploading.envelope.status(request.customer_key.as_ref()).without_context(),
             checksum,
             size: whole.size,
+            source_version: None,
+        })
+    }
+
+    /// What to say of an upload that is not there: what a client heard, or did not hear, that named the same parts before.
+    async fn repeated(&self, bucket: &Bucket, at: &UploadAt, request: &CompleteRequest) -> Result<Written, Error> {
+        let Some(object) = self.store.completed(at).await? else { return Err(Error::NoSuchUpload) };
+        let looked = self.verify(&at.object, object)?;
+        let named = match &request.parts {
+            CompletedParts::All => None,
+            CompletedParts::Named(named) => named.iter().map(|part| etag_bits(&part.etag)).collect(),
+        };
+        if named.is_none_or(|bits: Vec<_>| multipart_etag(&bits) != looked.summary.etag) {
+            return Err(Error::NoSuchUpload);
+        }
+        Ok(Written {
+            etag: looked.etag(),
+            crc64: looked.summary.crc64,
+            version: shown_version(bucket, &looked.object.version),
+            modified: looked.object.modified,
+            sse: looked.envelope.status(request.customer_key.as_ref()).without_context(),
+            checksum: request.checksum.as_ref().map(|(declared, _)| declared.clone()),
+            size: looked.summary.plain_len.0,
             source_version: None,
         })
     }
@@ -172,6 +199,12 @@ impl Gateway {
         }
         Ok(Taken { number: stored.number, tag: stored.tag, record, checksum })
     }
+}
+
+/// The bits of a part's ETag.
+fn etag_bits(etag: &str) -> Option<[u8; 16]> {
+    let mut bits = [0; 16];
+    hex::decode_to_slice(etag, &mut bits).ok().map(|()| bits)
 }
 
 fn check_order(parts: &[NamedPart]) -> Result<(), Error> {

@@ -104,7 +104,7 @@ impl Gateway {
         }
         let checksums = self.source_checksums(&source).await?;
         let has_checksum = request.checksum.is_none_or(|wanted| checksums.iter().any(|one| one.algorithm == wanted));
-        if has_checksum && shares_body(&source.looked.envelope, choice) {
+        if has_checksum && !source.looked.foreign && shares_body(&source.looked.envelope, choice) {
             match self.copy_sharing(caller, &request.source, &source, &copying, &checksums).await? {
                 None if onto_itself => return Ok(None),
                 // The copy of another object may be of what that was when it was opened.

@@ -4,6 +4,8 @@ use aws_lc_rs::digest;
 use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
 
+use crate::sse::DigestAlgorithm;
+
 use super::{Checksum, ChecksumAlgorithm, ChecksumKind, DeclaredDigests, Error, TrailerSlot};
 
 impl ChecksumAlgorithm {
@@ -113,6 +115,12 @@ impl Digester {
             checksum: algorithm.map(|algorithm| (algorithm, Running::new(algorithm))),
             declared,
         }
+    }
+
+    /// The digests that will be computed.
+    pub(super) fn planned(&self) -> Vec<DigestAlgorithm> {
+        let checksum = self.checksum.as_ref().map(|(algorithm, _)| (*algorithm).into());
+        self.md5.as_ref().map(|_| DigestAlgorithm::Md5).into_iter().chain(checksum).collect()
     }
 
     pub(super) fn update(&mut self, data: &[u8]) {

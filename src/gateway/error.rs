@@ -201,6 +201,8 @@ impl From<store::Error> for Error {
             store::Error::PreconditionFailed => Self::PreconditionFailed("If-Match or If-None-Match"),
             store::Error::Changed => Self::Conflict,
             store::Error::BucketExists { .. } => Self::BucketAlreadyExists,
+            store::Error::Unsupported(what) => Self::NotImplemented(what),
+            store::Error::MetadataTooLarge => Self::MetadataTooLarge { maximum: super::MAX_USER_METADATA },
             other @ (store::Error::Full
             | store::Error::ReadOnly(_)
             | store::Error::Unavailable(_)

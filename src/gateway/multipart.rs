@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::identity::{Action, Requester};
 use crate::kms::DataKey;
-use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseMode};
-use crate::store::{StoredUpload, UploadAt};
+use crate::sse::{CustomerKey, Envelope, PartSealer, SegmentSize, SseMode, sealed_part_len};
+use crate::store::{CipherOffset, StoredUpload, UploadAt};
 use crate::types::{ObjectAt, PartNumber, UploadId};
 
 use super::access::principal_for;
@@ -113,7 +113,10 @@ impl Gateway {
         let md5_etag = uploading.envelope.mode().shows_digests();
         let aead = uploading.envelope.body_aead();
         let sealer = PartSealer::new(data_key, part.number, aead, SegmentSize::DEFAULT)?.expecting(body.len);
-        let mut sink = Sink::Part(self.store.put_part(&uploading.at, part.number).await?);
+        let len = (body.length_is == LengthIs::Declared)
+            .then(|| sealed_part_len(body.len, aead, SegmentSize::DEFAULT).map(CipherOffset))
+            .transpose()?;
+        let mut sink = Sink::Part(self.store.put_part(&uploading.at, part.number, len).await?);
         let sealed = seal_into(body, sealer, Digester::new(part.digests, md5_etag), &mut sink).await?;
         let Sealed { part: sealed, digests, rest } = sealed;
         sink.take(rest.freeze()).await?;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::identity::Requester;
-use crate::kms::{DataKey, Principal};
+use crate::kms::{DataKey, Principal, WrappedKey};
 use crate::sse::{
-    BodyOpener, CustomerKey, Digests, Envelope, Layout, ObjectKind, PlainOffset, SseMode, Summary, TAIL_GUESS, manifest,
+    Aead, BodyOpener, Commitment, CustomerKey, DataCipher, Digests, Envelope, Layout, ObjectId, ObjectKind,
+    PlainOffset, SegmentSize, SseMode, Summary, TAIL_GUESS, Wrap, manifest,
 };
 use crate::store::{Bucket, CipherOffset, OpenObject, StoredObject, Versioning};
 use crate::types::{ObjectAt, VersionId};
@@ -22,9 +23,37 @@ pub(super) struct Looked {
     pub(super) object: StoredObject,
     pub(super) envelope: Envelope,
     pub(super) summary: Summary,
+    /// Whether sealgate did not write it: it is as it is, in a bucket where the operator allows that.
+    pub(super) foreign: bool,
 }
 
 impl Looked {
+    /// An object that sealgate did not write.
+    fn foreign(object: StoredObject) -> Self {
+        let nothing = ObjectId::from_bytes([0; 16]);
+        let summary = Summary {
+            object: nothing,
+            plain_len: PlainOffset(object.len.0),
+            cipher_len: object.len,
+            etag: object.tag.0.split(':').next().unwrap_or_default().to_owned(),
+            crc64: None,
+            kind: ObjectKind::Normal,
+            parts: 1,
+            aead: Aead::None,
+            segment_size: SegmentSize::DEFAULT,
+            only_part: None,
+        };
+        let envelope = Envelope {
+            wrap: Wrap::None { wrapped: WrappedKey(Vec::new()) },
+            cipher: DataCipher::default(),
+            commitment: Commitment::from_bytes([0; 32]),
+            object: nothing,
+            version: None,
+            etag: None,
+        };
+        Self { object, envelope, summary, foreign: true }
+    }
+
     /// The ETag that clients see: the manifest's, unless a copy from another mode gave the object its own.
     pub(super) fn etag(&self) -> String {
         self.envelope.etag.as_ref().unwrap_or(&self.summary.etag).clone()
@@ -48,7 +77,12 @@ impl Looked {
 impl Gateway {
     /// Looks at an object. No KMS call.
     pub(super) async fn look(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Looked, Error> {
-        let object = self.store.head(at, version).await.map_err(|error| missing(error, version))?;
+        let mut object = self.store.head(at, version).await.map_err(|error| missing(error, version))?;
+        if lacks_manifest(&object) {
+            let open = self.store.open(at, version).await.map_err(|error| missing(error, version))?;
+            object = open.object().clone();
+            self.complete_tail(&mut object, open.as_ref()).await?;
+        }
         self.verify_version(at, version, object)
     }
 
@@ -59,8 +93,43 @@ impl Gateway {
         version: Option<&VersionId>,
     ) -> Result<(Looked, Box<dyn OpenObject>), Error> {
         let open = self.store.open(at, version).await.map_err(|error| missing(error, version))?;
-        let looked = self.verify_version(at, version, open.object().clone())?;
+        let mut object = open.object().clone();
+        self.complete_tail(&mut object, open.as_ref()).await?;
+        let looked = self.verify_version(at, version, object)?;
         Ok((looked, open))
+    }
+
+    /// Opens what the store remembers of an object, if it does; see [`crate::store::ObjectStore::recall`]. A memory that
+    /// does not verify is none.
+    pub(super) async fn recall(
+        &self,
+        at: &ObjectAt,
+        version: Option<&VersionId>,
+    ) -> Result<Option<(Looked, Box<dyn OpenObject>)>, Error> {
+        let Some(open) = self.store.recall(at, version).await.map_err(|error| missing(error, version))? else {
+            return Ok(None);
+        };
+        let looked = self.verify_version(at, version, open.object().clone());
+        Ok(looked.ok().map(|looked| (looked, open)))
+    }
+
+    /// Reads the rest of a manifest that is longer than the end of the body which came with the look.
+    async fn complete_tail(&self, object: &mut StoredObject, open: &dyn OpenObject) -> Result<(), Error> {
+        if lacks_manifest(object) {
+            let wanted = manifest::parse_trailer(&object.tail).map_err(Error::Integrity)?.manifest_len();
+            object.tail = read_tail(object.len, wanted, open).await?.freeze();
+        }
+        Ok(())
+    }
+
+    /// The summary of an object: the one that came with it, or one made of its manifest.
+    fn summary_from(&self, at: &ObjectAt, object: &StoredObject) -> Result<Summary, Error> {
+        let key = self.keys.attribute_key();
+        if object.summary.is_empty() && !object.tail.is_empty() {
+            let opened = manifest::open_attributes(&object.tail, object.len, key).map_err(Error::Integrity)?;
+            return Ok(Summary::from(&opened));
+        }
+        Summary::open(&object.summary, key, at).map_err(Error::Integrity)
     }
 
     /// Verifies what came for the version that was asked for: a store must not give another one.
@@ -72,8 +141,12 @@ impl Gateway {
     }
 
     pub(super) fn verify(&self, at: &ObjectAt, object: StoredObject) -> Result<Looked, Error> {
+        if object.metadata.envelope.is_empty() && self.store.may_be_foreign(&at.bucket) {
+            self.store.keep_summary(at, &object);
+            return Ok(Looked::foreign(object));
+        }
         let envelope = self.keys.verify(at, &object.metadata).map_err(Error::Integrity)?;
-        let summary = Summary::open(&object.summary, self.keys.attribute_key(), at).map_err(Error::Integrity)?;
+        let summary = self.summary_from(at, &object)?;
         // The MAC pins the version: a store cannot serve one under another's id.
         if !object.version.is_null() && envelope.version.as_ref() != Some(&object.version) {
             return Err(Error::Integrity(crate::sse::Error::MetadataMac));
@@ -83,7 +156,16 @@ impl Gateway {
             return Err(Error::Integrity(crate::sse::Error::Summary));
         }
         envelope.check_body(summary.aead).map_err(Error::Integrity)?;
-        Ok(Looked { object, envelope, summary })
+        let mut object = object;
+        if object.summary.is_empty() {
+            object.summary = summary.seal(self.keys.attribute_key(), at)?.into();
+            if summary.parts == 1 {
+                // The summary has all that it takes to read the body.
+                object.tail = Bytes::new();
+            }
+            self.store.keep_summary(at, &object);
+        }
+        Ok(Looked { object, envelope, summary, foreign: false })
     }
 
     pub(super) fn info(
@@ -129,6 +211,12 @@ impl Gateway {
         envelope: &Envelope,
         customer: Option<&CustomerKey>,
     ) -> Result<DataKey, Error> {
+        if let Wrap::None { wrapped } = &envelope.wrap
+            && wrapped.0.is_empty()
+        {
+            // A foreign object has no key, and nothing of it is opened with one.
+            return Ok(DataKey::new([0; 32]));
+        }
         self.keys.unwrap(principal, envelope, at, customer).await.map_err(Error::from)
     }
 
@@ -140,6 +228,9 @@ impl Gateway {
         data_key: &DataKey,
         range: Option<(u64, u64)>,
     ) -> Result<PlainOut, Error> {
+        if looked.foreign {
+            return as_it_is(looked, open, range).await;
+        }
         let layout = self.layout(looked, open).await?;
         self.plaintext_in(&layout, looked, open, data_key, range).await
     }
@@ -164,7 +255,8 @@ impl Gateway {
         let mut streams = Vec::new();
         // Cutting the read after each part's header makes every chunk whole segments, which open in place. That is
         // worth a stream more per part, but not for a body of one chunk.
-        if cipher.end.0.saturating_sub(cipher.start.0) > chunk as u64 && layout.part_count() == 1 {
+        let worth_it = cipher.end.0.saturating_sub(cipher.start.0) > chunk as u64 && layout.part_count() == 1;
+        if worth_it && !open.asks_for_each_read() {
             for piece in layout.aligned_reads(cipher) {
                 streams.push(open.read(piece, chunk).await?);
             }
@@ -207,9 +299,30 @@ impl Gateway {
         open: &dyn OpenObject,
         data_key: &DataKey,
     ) -> Result<Digests, Error> {
+        if looked.foreign {
+            return Ok(Digests::default());
+        }
         let tail = self.manifest(looked, open).await?;
         manifest::open_digests(&tail, data_key).map_err(Error::Integrity)
     }
+}
+
+/// The bytes of an object that sealgate did not write.
+async fn as_it_is(looked: &Looked, open: &dyn OpenObject, range: Option<(u64, u64)>) -> Result<PlainOut, Error> {
+    let (first, len) = range.unwrap_or((0, looked.object.len.0));
+    let range = CipherOffset(first)..CipherOffset(first.saturating_add(len));
+    let stream = open.read(range, AS_IT_IS).await?;
+    Ok(Box::pin(stream.map(|chunk| chunk.map(BytesMut::freeze).map_err(Error::from))))
+}
+
+/// How much of such an object is read at once.
+const AS_IT_IS: usize = 256 << 10;
+
+/// Whether the end of the body that came with a look begins in the middle of the manifest.
+pub(super) fn lacks_manifest(object: &StoredObject) -> bool {
+    let whole = object.tail.len() as u64 == object.len.0;
+    let longer = || manifest::parse_trailer(&object.tail).is_ok_and(|it| it.manifest_len() > object.tail.len() as u64);
+    object.summary.is_empty() && !object.tail.is_empty() && !whole && longer()
 }
 
 /// The last `wanted` bytes of a body (or all of a shorter one).

@@ -1,13 +1,16 @@
 //! PutObject: one body, one part, one manifest.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::identity::{Action, Requester};
+use crate::kms::Principal;
 use crate::sse::{
     Aead, Attributes, CustomerKey, Layout, ObjectKind, PartSealer, SegmentSize, SseChoice, Summary, manifest,
     sealed_part_len,
 };
-use crate::store::{Bucket, CipherOffset, Commit, Metadata, Precondition};
+use crate::store::{Ahead, Bucket, CipherOffset, Commit, Metadata, Precondition};
 use crate::types::{ObjectAt, ObjectKey, PartNumber};
 
 use super::access::principal_for;
@@ -65,13 +68,26 @@ impl Gateway {
         write: ObjectWrite,
         body: Intake,
     ) -> Result<Written, Error> {
+        let principal = principal_for(caller, write.choice.uses_cmk())?;
+        let access = fields_of(&write.bucket, caller, write.headers.acl);
+        self.write_object_as(&principal, access, write, body).await
+    }
+
+    /// The same, on behalf of somebody who is known already. `access` says whose the object is and who else may read it.
+    pub(super) async fn write_object_as(
+        &self,
+        principal: &Principal,
+        access: BTreeMap<String, String>,
+        write: ObjectWrite,
+        body: Intake,
+    ) -> Result<Written, Error> {
         if body.length_is == LengthIs::Declared {
             check_size(body.len)?;
         }
         check_metadata(&write.headers)?;
         let ObjectWrite { at, headers, choice, digests, precondition, kind, target, bucket } = write;
-        let (envelope, data_key) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &at).await?;
-        let mut metadata = headers.into_metadata(&bucket, caller);
+        let (envelope, data_key) = self.keys.create(principal, &choice, &at).await?;
+        let mut metadata = Metadata { access, ..headers.metadata() };
         metadata.access.extend(target.as_ref().map(field_of));
         self.keys.bind(&at, &mut metadata, &envelope)?;
 
@@ -79,8 +95,11 @@ impl Gateway {
         // The ETag of what may still grow is the MD5 of nothing that a client could verify for long.
         let md5_etag = envelope.mode().shows_digests() && kind == ObjectKind::Normal;
         let sealer = PartSealer::new(&data_key, PartNumber::FIRST, aead, SegmentSize::DEFAULT)?.expecting(body.len);
-        let mut sink = Sink::Object(self.store.put(&at, metadata).await?);
-        let sealed = seal_into(body, sealer, Digester::new(digests, md5_etag), &mut sink).await?;
+        let digester = Digester::new(digests, md5_etag);
+        let len = (body.length_is == LengthIs::Declared).then(|| sealed_len(body.len, aead, &digester)).transpose()?;
+        let ahead = Ahead { len, precondition: precondition.clone() };
+        let mut sink = Sink::Object(self.store.put(&at, metadata, ahead).await?);
+        let sealed = seal_into(body, sealer, digester, &mut sink).await?;
 
         let Sealed { part, digests, mut rest } = sealed;
         let size = part.plain_len;
@@ -144,15 +163,24 @@ impl Gateway {
 impl ObjectHeaders {
     /// The headers as a store keeps them, without an envelope as yet.
     pub(super) fn into_metadata(self, bucket: &Bucket, caller: &Requester) -> Metadata {
-        Metadata {
-            system: self.system,
-            user: self.user,
-            tags: self.tags.into_map(),
-            access: fields_of(bucket, caller, self.acl),
-            ..Metadata::default()
-        }
+        Metadata { access: fields_of(bucket, caller, self.acl), ..self.metadata() }
+    }
+
+    /// The same without what says whose the object is.
+    fn metadata(self) -> Metadata {
+        Metadata { system: self.system, user: self.user, tags: self.tags.into_map(), ..Metadata::default() }
     }
 }
+
+/// The length of an object's body, known before it streams: one part, and a manifest with the digests that will be.
+fn sealed_len(plain_len: u64, aead: Aead, digester: &Digester) -> Result<CipherOffset, Error> {
+    let manifest = manifest::encoded_len(1, ETAG_LEN, &digester.planned(), None);
+    let part = sealed_part_len(plain_len, aead, SegmentSize::DEFAULT)?;
+    Ok(CipherOffset(part.saturating_add(manifest as u64)))
+}
+
+/// The length of an ETag: 128 bits in hex.
+const ETAG_LEN: usize = 32;
 
 /// The customer key of a choice, whose MD5 answers echo.
 pub(super) fn customer_of(choice: &SseChoice) -> Option<&CustomerKey> {

@@ -4,6 +4,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod local;
+pub mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,6 +62,12 @@ pub enum Error {
     /// The store went read-only after a failed sync, or its medium is.
     #[error("the store is read-only: {0}")]
     ReadOnly(String),
+    /// The store cannot do this at all (said in the text).
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// Names and values together are more than the store keeps beside a body.
+    #[error("the metadata exceeds what the store keeps")]
+    MetadataTooLarge,
     /// Cannot be reached or is too slow: try again later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
@@ -111,6 +118,8 @@ pub struct StoredObject {
     pub metadata: Metadata,
     /// The sealed summary given at commit (`sse::summary`); empty where a store could not keep it.
     pub summary: Bytes,
+    /// Where there is no summary: the body's last bytes (all of a short body), from which one can be made.
+    pub tail: Bytes,
     /// The body's length, manifest and all.
     pub len: CipherOffset,
     /// This body.
@@ -136,6 +145,11 @@ pub trait OpenObject: Send + Sync {
     /// [`Error::Changed`] where the store cannot keep an old body readable; [`Error::Corrupt`] when the range is not
     /// all there.
     async fn read(&self, range: Range<CipherOffset>, chunk: usize) -> Result<CipherStream, Error>;
+
+    /// Whether each read costs a request, so that few of them are better than aligned chunks.
+    fn asks_for_each_read(&self) -> bool {
+        false
+    }
 }
 
 /// What must hold of the object at a key for a write to be made. Judged atomically with the commit.
@@ -148,6 +162,15 @@ pub enum Precondition {
     Absent,
     /// The current object is this one.
     Is(StoredTag),
+}
+
+/// What is known of a write before its body streams. A store that must say it beforehand (over HTTP) needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// The body's length; a body of another length fails then.
+    pub len: Option<CipherOffset>,
+    /// The precondition that the commit will name.
+    pub precondition: Precondition,
 }
 
 /// What a commit adds to what was streamed.
@@ -429,7 +452,7 @@ pub struct Growth {
 /// What a delete did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
-    /// The object, or the version named, is gone.
+    /// The object, or the version named, is gone. A store that cannot tell says so of what was not there, too.
     Gone {
         /// What is gone was a delete marker.
         marker: bool,
@@ -492,7 +515,7 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`].
-    async fn put(&self, at: &ObjectAt, metadata: Metadata) -> Result<Box<dyn ObjectWriter>, Error>;
+    async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error>;
     /// Starts to replace the end of an object's body by what the writer is given: its commit makes beginning and new end
     /// the body, in place: the version stays the one it was and no other version is kept of it; tag and date are new. What
     /// stays is not written again, and whoever has opened the object before reads on what was there. Of the [`Commit`]
@@ -512,6 +535,26 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`ObjectStore::head`].
     async fn open(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error>;
+    /// As [`ObjectStore::open`], out of the store's memory of the object, if it has one. Reading finds out whether it is
+    /// still that object, and gives [`Error::Changed`] if not: so nothing may be answered before something was read.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::open`].
+    async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Option<Box<dyn OpenObject>>, Error> {
+        let _ = (at, version);
+        Ok(None)
+    }
+    /// Whether the bucket may hold objects that sealgate did not write, to be served as they are. For the operator to say,
+    /// never for what is stored: a store could else pass plaintext of its own for what was encrypted.
+    fn may_be_foreign(&self, bucket: &BucketName) -> bool {
+        let _ = bucket;
+        false
+    }
+    /// Takes an object that came without its sealed summary, and now has it, for the next time that it is asked for. A
+    /// store may forget it.
+    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject) {
+        let _ = (at, object);
+    }
     /// Deletes an object: the version named, for good; otherwise the object, of which a bucket with versions keeps what
     /// there was behind a delete marker. Deleting what is not there is no error. The precondition is about the version
     /// named, or the current one.
@@ -555,11 +598,24 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Error::NoSuchUpload`] (also when it belongs to another key).
     async fn upload(&self, at: &UploadAt) -> Result<StoredUpload, Error>;
-    /// Starts writing a part.
+    /// The object that a completion made of this upload, if that is known and the object is still the one there.
+    ///
+    /// # Errors
+    /// I/O.
+    async fn completed(&self, at: &UploadAt) -> Result<Option<StoredObject>, Error> {
+        let _ = at;
+        Ok(None)
+    }
+    /// Starts writing a part of `len` bytes, where that is known.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`].
-    async fn put_part(&self, at: &UploadAt, number: PartNumber) -> Result<Box<dyn PartWriter>, Error>;
+    async fn put_part(
+        &self,
+        at: &UploadAt,
+        number: PartNumber,
+        len: Option<CipherOffset>,
+    ) -> Result<Box<dyn PartWriter>, Error>;
     /// A page of an upload's parts with numbers above `after`.
     ///
     /// # Errors

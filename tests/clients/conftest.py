@@ -1,5 +1,6 @@
 """Starts real gateways for real clients: each on port 0, in its own directory."""
 
+import base64
 import os
 import pathlib
 import secrets
@@ -16,6 +17,23 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BINARY = os.environ.get("SEALGATE_BIN", str(TARGET / "release" / "sealgate"))
 REGION = "us-east-1"
+# `endpoint,access key,secret key[,dialect]` of an object store: the gateways keep their objects there then.
+UPSTREAM = os.environ.get("SEALGATE_TEST_UPSTREAM", "")
+
+
+def upstream_settings(directory):
+    """Settings of a gateway over the upstream, with a place of its own there."""
+    endpoint, access_key, secret_key, *dialect = UPSTREAM.split(",")
+    root_key = pathlib.Path(directory) / "root.key"
+    root_key.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+    root_key.chmod(0o600)
+    place = "g" + secrets.token_hex(5)
+    return (
+        f'store = "upstream"\nroot_key_file = "{root_key}"\nupstream_endpoint = "{endpoint}"\n'
+        f'upstream_access_key_id = "{access_key}"\nupstream_secret_access_key = "{secret_key}"\n'
+        f'upstream_reserved = "{place}-sys"\nupstream_bucket_prefix = "{place}-"\n'
+        f'upstream_dialect = "{dialect[0] if dialect else "s3"}"\n'
+    )
 
 
 class Gateway:
@@ -31,6 +49,8 @@ class Gateway:
         self.other_access_key = "AK" + secrets.token_hex(8).upper()
         self.other_secret_key = secrets.token_urlsafe(30)
         self.config = self.directory / "sealgate.toml"
+        if UPSTREAM and "store =" not in settings:
+            settings = upstream_settings(self.directory) + settings
         self.config.write_text(
             f'listen = "127.0.0.1:0"\nadmin_listen = "127.0.0.1:0"\ndata_dir = "{self.data}"\n'
             f'log_level = "{log_level}"\n{"" if "verify_writes_sample" in settings else "verify_writes_sample = 1"}\n{settings}\n'

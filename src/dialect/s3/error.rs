@@ -386,6 +386,8 @@ fn store_face(error: &store::Error) -> Face {
         store::Error::Changed => face(&Error::Conflict),
         store::Error::Full => Face::unavailable("The storage is full."),
         store::Error::ReadOnly(_) => Face::unavailable("The storage is read-only."),
+        store::Error::Unsupported(what) => Face::not_implemented(what),
+        store::Error::MetadataTooLarge => face(&Error::from(store::Error::MetadataTooLarge)),
         store::Error::Unavailable(_) => Face::unavailable("The storage is not available. Please try again."),
         store::Error::Corrupt(_) | store::Error::Io { .. } => Face::internal(),
     }

@@ -12,10 +12,10 @@ use futures::TryStreamExt as _;
 
 use crate::store::local::LocalStore;
 use crate::store::{
-    Bucket, CipherOffset, CipherStream, Commit, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage,
-    ListQuery, Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition,
-    StoredObject, StoredPart, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery,
-    Versioning,
+    Ahead, Bucket, CipherOffset, CipherStream, Commit, Completion, CopyPlan, Deleted, Error, Growth, ListEntry,
+    ListPage, ListQuery, Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter,
+    Precondition, StoredObject, StoredPart, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage,
+    VersionQuery, Versioning,
 };
 use crate::types::{BucketName, ObjectAt, PartNumber, UploadId, VersionId};
 
@@ -214,8 +214,8 @@ impl ObjectStore for Hostile {
         Ok(page)
     }
 
-    async fn put(&self, at: &ObjectAt, metadata: Metadata) -> Result<Box<dyn ObjectWriter>, Error> {
-        let inner = self.inner.put(at, metadata).await?;
+    async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {
+        let inner = self.inner.put(at, metadata, ahead).await?;
         Ok(Box::new(Counted { written: Arc::clone(&self.written), inner }))
     }
 
@@ -269,8 +269,13 @@ impl ObjectStore for Hostile {
         Ok(upload)
     }
 
-    async fn put_part(&self, at: &UploadAt, number: PartNumber) -> Result<Box<dyn PartWriter>, Error> {
-        let inner = self.inner.put_part(at, number).await?;
+    async fn put_part(
+        &self,
+        at: &UploadAt,
+        number: PartNumber,
+        len: Option<CipherOffset>,
+    ) -> Result<Box<dyn PartWriter>, Error> {
+        let inner = self.inner.put_part(at, number, len).await?;
         self.last_part.lock().unwrap().clear();
         let (written, bytes) = (Arc::clone(&self.written), Arc::clone(&self.last_part));
         Ok(Box::new(KeptAside { written, bytes, inner }))

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Store, at, bucket, metadata, put, put_plain, with_bucket};
+use super::{Store, ahead, at, bucket, metadata, put, put_plain, with_bucket};
 use crate::store::{Commit, Error, ListQuery, Precondition, UploadAt, UploadQuery};
 use crate::types::{BucketName, UploadId, UserId};
 
@@ -58,7 +58,7 @@ pub(crate) async fn what_needs_a_bucket_says_when_there_is_none(store: Store) {
         store.bucket(&name).await.err(),
         store.delete_bucket(&name).await.err(),
         store.set_bucket_config(&name, "policy", None).await.err(),
-        store.put(&at("a"), metadata("m")).await.err(),
+        store.put(&at("a"), metadata("m"), ahead(4, &Precondition::None)).await.err(),
         store.head(&at("a"), None).await.err(),
         store.open(&at("a"), None).await.err(),
         store.delete(&at("a"), None, Precondition::None).await.err(),
@@ -71,7 +71,7 @@ pub(crate) async fn what_needs_a_bucket_says_when_there_is_none(store: Store) {
     }
     // Deleted between the start of a write and its commit.
     with_bucket(&store).await;
-    let mut writer = store.put(&at("a"), metadata("m")).await.unwrap();
+    let mut writer = store.put(&at("a"), metadata("m"), ahead(4, &Precondition::None)).await.unwrap();
     writer.write(Bytes::from_static(b"late")).await.unwrap();
     store.delete_bucket(&name).await.unwrap();
     assert!(matches!(writer.commit(Commit::default()).await, Err(Error::NoSuchBucket)));

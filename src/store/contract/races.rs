@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 
 use super::uploads::{complete, number, send, start, upload};
-use super::{Store, at, body_of, bucket, given, metadata, noise, put, put_plain, with_bucket};
+use super::{Store, ahead, at, body_of, bucket, given, metadata, noise, put, put_plain, with_bucket};
 use crate::store::{Commit, Error, Precondition};
 
 /// Lets every caller have its own task.
@@ -150,8 +150,8 @@ pub(crate) async fn an_upload_completes_once(store: Store) {
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(Error::NoSuchUpload))));
     assert_eq!(body_of(&store, "a").await.unwrap(), [b"part", &[u8::try_from(winners[0]).unwrap()][..]].concat());
     // A new attempt of the part that comes while nobody looks must not have changed what was pinned.
-    assert!(matches!(store.put_part(&up, number(1)).await.err(), Some(Error::NoSuchUpload)));
-    let mut writer = store.put(&at("a"), metadata("m")).await.unwrap();
+    assert!(matches!(store.put_part(&up, number(1), None).await.err(), Some(Error::NoSuchUpload)));
+    let mut writer = store.put(&at("a"), metadata("m"), ahead(5, &Precondition::None)).await.unwrap();
     writer.write(Bytes::from_static(b"after")).await.unwrap();
     writer.commit(Commit::default()).await.unwrap();
     assert_eq!(body_of(&store, "a").await.unwrap(), b"after");

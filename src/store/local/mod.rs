@@ -54,9 +54,9 @@ use self::objects::PutWriter;
 use self::uploads::LocalPartWriter;
 use self::writer::{BodyWriter, Placement, joined};
 use super::{
-    Bucket, Completion, CopyPlan, Deleted, Error, Growth, ListPage, ListQuery, Metadata, NewMetadata, ObjectStore,
-    ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredUpload, UploadAt, UploadPage,
-    UploadQuery, VersionPage, VersionQuery, Versioning,
+    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListPage, ListQuery, Metadata,
+    NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject, StoredUpload,
+    UploadAt, UploadPage, UploadQuery, VersionPage, VersionQuery, Versioning,
 };
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
@@ -176,7 +176,7 @@ impl ObjectStore for LocalStore {
         self.change(move |change| buckets::set_versioning(change, &name, versioning)).await
     }
 
-    async fn put(&self, at: &ObjectAt, metadata: Metadata) -> Result<Box<dyn ObjectWriter>, Error> {
+    async fn put(&self, at: &ObjectAt, metadata: Metadata, _: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {
         self.core.need_bucket(&at.bucket)?;
         self.core.health.may_add()?;
         Ok(Box::new(PutWriter {
@@ -249,7 +249,12 @@ impl ObjectStore for LocalStore {
         uploads::find(&self.core, at).map(|upload| upload.into_stored(at.id.clone()))
     }
 
-    async fn put_part(&self, at: &UploadAt, number: PartNumber) -> Result<Box<dyn PartWriter>, Error> {
+    async fn put_part(
+        &self,
+        at: &UploadAt,
+        number: PartNumber,
+        _: Option<CipherOffset>,
+    ) -> Result<Box<dyn PartWriter>, Error> {
         uploads::find(&self.core, at)?;
         self.core.health.may_add()?;
         Ok(Box::new(LocalPartWriter {

@@ -77,6 +77,7 @@ impl ObjectRecord {
             version: self.version(),
             metadata: self.metadata.clone(),
             summary: self.summary.0.clone(),
+            tail: Bytes::new(),
             len: CipherOffset(self.len),
             tag: self.tag.clone(),
             modified: self.modified,

@@ -12,7 +12,9 @@ use super::rebuild::{Rebuilt, rebuild};
 use crate::store::contract::appends::grow;
 use crate::store::contract::uploads::{complete, send, start, upload};
 use crate::store::contract::{self, Store, at, body_of, metadata, noise, put, put_plain, read, with_bucket};
-use crate::store::{Commit, CopyPlan, Error, Precondition, StoredObject, VersionEntry, VersionQuery, Versioning};
+use crate::store::{
+    Ahead, Commit, CopyPlan, Error, Precondition, StoredObject, VersionEntry, VersionQuery, Versioning,
+};
 use crate::types::{SystemClock, VersionId};
 
 fn open(dir: &Path) -> Result<LocalStore, Error> {
@@ -98,7 +100,7 @@ async fn given_up_and_refused_writes_leave_no_file() {
     let (local, store) = both(dir.path());
     with_bucket(&store).await;
     let big = Bytes::from(noise(1_000_000, 1));
-    let mut dropped = store.put(&at("a"), metadata("m")).await.unwrap();
+    let mut dropped = store.put(&at("a"), metadata("m"), Ahead::default()).await.unwrap();
     dropped.write(big.clone()).await.unwrap();
     dropped.write(big.clone()).await.unwrap();
     drop(dropped);
@@ -106,7 +108,7 @@ async fn given_up_and_refused_writes_leave_no_file() {
         Commit { precondition: Precondition::Is(crate::store::StoredTag(String::new())), ..Commit::default() };
     assert!(put(&store, &at("a"), &big, refused).await.is_err());
     start(&store, &upload("a", 1)).await;
-    let mut late = store.put_part(&upload("a", 1), crate::types::PartNumber::FIRST).await.unwrap();
+    let mut late = store.put_part(&upload("a", 1), crate::types::PartNumber::FIRST, None).await.unwrap();
     late.write(big).await.unwrap();
     store.abort(&upload("a", 1)).await.unwrap();
     assert!(late.commit(Bytes::new()).await.is_err());
@@ -303,12 +305,12 @@ async fn after_a_failed_sync_reads_go_on_and_writes_do_not() {
     let (local, store) = both(dir.path());
     with_bucket(&store).await;
     put_plain(&store, "a", b"acked").await;
-    let mut writer = store.put(&at("a"), metadata("m")).await.unwrap();
+    let mut writer = store.put(&at("a"), metadata("m"), Ahead::default()).await.unwrap();
     writer.write(Bytes::from_static(b"not acked")).await.unwrap();
     local.core.health.fail("a test says so".to_owned());
     let refused = [
         writer.commit(Commit::default()).await.err(),
-        store.put(&at("b"), metadata("m")).await.err(),
+        store.put(&at("b"), metadata("m"), Ahead::default()).await.err(),
         store.delete(&at("a"), None, Precondition::None).await.err(),
         store.create_bucket(contract::bucket("other")).await.err(),
         store.create_upload(&upload("a", 1), metadata("m"), Bytes::new()).await.err(),

@@ -1,0 +1,97 @@
+//! Growing an object: what stays is copied inside the upstream where that is worth it, and what is new follows.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+
+use super::claims::{Claim, claim_of};
+use super::gathered::Gathered;
+use super::headers::{encode, etag_of, write_of};
+use super::objects::{Opened, tag_of};
+use super::put::{Shop, fresh_write, written_at};
+use super::target::Spot;
+use crate::store::{CipherOffset, Commit, Error, Growth, ObjectWriter, OpenObject as _, StoredObject};
+use crate::types::{ObjectAt, VersionId};
+
+/// How much is read at once of what stays and is not worth a copy inside the upstream.
+const CHUNK: usize = 256 << 10;
+
+/// An append in progress. Those of one object take turns at the commit; in between, it is seen to be the same.
+pub(super) struct AppendWriter {
+    spot: Spot,
+    at: ObjectAt,
+    growth: Growth,
+    write: String,
+    body: Gathered,
+    len: u64,
+    shop: Shop,
+}
+
+impl AppendWriter {
+    pub(super) async fn begin(spot: Spot, at: &ObjectAt, growth: Growth, shop: &Shop) -> Result<Self, Error> {
+        let object = match spot.look().await {
+            Err(Error::NoSuchObject) => return Err(Error::Changed),
+            found => found?,
+        };
+        if object.tag != growth.was {
+            return Err(Error::Changed);
+        }
+        let keep = growth.keep.0;
+        if keep > object.len.0 {
+            return Err(Error::Corrupt("more is to be kept of a body than there is".to_owned()));
+        }
+        let write = fresh_write()?;
+        let target = &spot.target;
+        let headers = encode(&growth.metadata, &write, target.client.wire, target.abilities.metadata)?;
+        let mut body = Gathered::new(spot.clone(), headers);
+        if !body.copy(&spot, keep).await? {
+            let open = Opened { spot: spot.clone(), object };
+            let mut chunks = open.read(CipherOffset(0)..growth.keep, CHUNK).await?;
+            while let Some(chunk) = chunks.try_next().await? {
+                body.write(chunk.freeze()).await?;
+            }
+        }
+        let shop = Shop { memory: Arc::clone(&shop.memory), clock: Arc::clone(&shop.clock) };
+        Ok(Self { spot, at: at.clone(), growth, write, body, len: keep, shop })
+    }
+}
+
+#[async_trait]
+impl ObjectWriter for AppendWriter {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
+        self.len = self.len.saturating_add(chunk.len() as u64);
+        self.body.write(chunk).await
+    }
+
+    async fn commit(mut self: Box<Self>, commit: Commit) -> Result<StoredObject, Error> {
+        let claim = Claim::wait(&self.spot.target.reserved, &claim_of(&self.at)).await?;
+        // A tag never comes back: that it is the same now says that it was all the time.
+        let ended = match self.spot.with_amendments(&self.at).tag().await {
+            Ok(Some(tag)) if tag == self.growth.was => self.body.complete().await,
+            Ok(_) => Err(Error::Changed),
+            Err(error) => Err(error),
+        };
+        let settled = match ended {
+            Err(error @ Error::Unavailable(_)) => match self.spot.headers().await {
+                Ok(headers) if write_of(&headers, self.spot.target.client.wire) == self.write => Ok(headers),
+                _ => Err(error),
+            },
+            ended => ended,
+        };
+        claim.release().await;
+        let headers = settled?;
+        let object = StoredObject {
+            version: VersionId::null(),
+            tag: tag_of(&etag_of(&headers), &self.write),
+            modified: written_at(&headers, self.shop.clock.as_ref()),
+            metadata: self.growth.metadata,
+            summary: commit.summary,
+            tail: Bytes::new(),
+            len: CipherOffset(self.len),
+        };
+        self.shop.memory.keep(&self.at, &object);
+        Ok(object)
+    }
+}

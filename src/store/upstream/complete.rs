@@ -1,0 +1,523 @@
+//! Completing an upload. The manifest goes last. Where the parts lie in the upstream's upload as they should, that is all
+//! there is to do; where they do not (small parts between others, parts that are not wanted), the object is put together
+//! anew: large parts inside the upstream, small ones through here, in pieces that it takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt as _;
+use http::Method;
+use http::header::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+use super::claims::Claim;
+use super::client::{Again, Call};
+use super::gathered::{Kept, Raw};
+use super::headers::{encode, etag_of, unquoted, write_of};
+use super::multipart::{
+    LEAST_PART, PartRecord, UploadRecord, claim_name, decoded, discard, find, named_parts, parts_prefix,
+    temporary_name, upload_name,
+};
+use super::objects::{Opened, split_tag, tag_of};
+use super::put::{Shop, reserved_spot, turn, written_at};
+use super::target::{Spot, Target};
+use super::upload::Streaming;
+use super::xml;
+use crate::store::{CipherOffset, Completion, Error, OpenObject as _, StoredObject, StoredTag, UploadAt};
+use crate::types::{PartNumber, VersionId};
+
+/// The most that one copied part may have (S3: 5 GiB).
+const MAX_PART: u64 = 5 << 30;
+/// How much is read at once of what is staged.
+const CHUNK: usize = 256 << 10;
+/// A staged part of at most this many bytes is read whole, so that its sending can be repeated.
+const SMALL: u64 = 16 << 20;
+
+/// A stretch of the body.
+#[derive(Debug, Clone)]
+enum Piece {
+    /// In an object of the upstream, from an offset on.
+    There { spot: Spot, start: u64, len: u64 },
+    /// Here.
+    Here(Bytes),
+}
+
+/// What became of an upload: for a client that did not hear it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Done {
+    tag: StoredTag,
+}
+
+/// The parts that were in an upload when it was completed in its temporary place: number and length, in order.
+#[derive(Debug, Serialize, Deserialize)]
+struct Laid(Vec<(u32, u64)>);
+
+fn done_name(at: &UploadAt) -> String {
+    format!("done/{}/{}", at.object.bucket, at.id)
+}
+
+fn laid_name(at: &UploadAt) -> String {
+    format!("{}laid", super::multipart::staged_prefix(at))
+}
+
+/// Makes the object.
+pub(super) async fn complete(
+    spot: &Spot,
+    at: &UploadAt,
+    completion: Completion,
+    shop: &Shop,
+) -> Result<StoredObject, Error> {
+    let target = &spot.target;
+    find(&target.reserved, at).await?;
+    let claim = Claim::wait(&target.reserved, &claim_name(&at.id)).await?;
+    let completed = alone(spot, at, completion, shop).await;
+    claim.release().await;
+    completed
+}
+
+/// The same, with no other completion of the upload under way.
+async fn alone(spot: &Spot, at: &UploadAt, completion: Completion, shop: &Shop) -> Result<StoredObject, Error> {
+    let target = &spot.target;
+    let upload = find(&target.reserved, at).await?;
+    let numbers: Vec<PartNumber> = completion.parts.iter().map(|(number, _)| *number).collect();
+    let parts = named_parts(&target.reserved, at, numbers).await?;
+    let mut found: BTreeMap<PartNumber, PartRecord> = parts.into_iter().collect();
+    let mut named = Vec::with_capacity(completion.parts.len());
+    for (number, tag) in &completion.parts {
+        let part = found.remove(number).filter(|part| part.tag == *tag).ok_or(Error::NoSuchPart(*number))?;
+        named.push((*number, part));
+    }
+    let turn = match turn(spot, &at.object, &completion.commit.precondition).await {
+        Ok(turn) => turn,
+        // A completion whose answer was lost stands there already, and that is no reason to refuse it.
+        Err(Error::PreconditionFailed) if is_there(spot, &upload).await? => None,
+        Err(error) => return Err(error),
+    };
+    let placed = Placing { target, at, upload: &upload, named, spot, completion: &completion }.go().await;
+    if let Some(turn) = turn {
+        turn.release().await;
+    }
+    let len = placed?;
+    finish(target, at, &upload, spot, completion, len, shop).await
+}
+
+/// Whether what stands at the object's place is what this upload makes.
+async fn is_there(spot: &Spot, upload: &UploadRecord) -> Result<bool, Error> {
+    match spot.headers().await {
+        Ok(headers) => Ok(write_of(&headers, spot.target.client.wire) == upload.write),
+        Err(Error::NoSuchObject) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes down what became of the upload, and lets go of it.
+async fn finish(
+    target: &Arc<Target>,
+    at: &UploadAt,
+    upload: &UploadRecord,
+    spot: &Spot,
+    completion: Completion,
+    len: u64,
+    shop: &Shop,
+) -> Result<StoredObject, Error> {
+    let headers = spot.headers().await;
+    let here = headers.as_ref().is_ok_and(|headers| write_of(headers, target.client.wire) == upload.write);
+    let headers = match headers {
+        Ok(headers) => headers,
+        // Deleted or overwritten since: it was made all the same.
+        Err(Error::NoSuchObject) => HeaderMap::new(),
+        Err(error) => return Err(error),
+    };
+    let etag = if here { etag_of(&headers) } else { String::new() };
+    let object = StoredObject {
+        version: VersionId::null(),
+        metadata: completion.metadata,
+        summary: completion.commit.summary,
+        tail: Bytes::new(),
+        len: CipherOffset(len),
+        tag: tag_of(&etag, &upload.write),
+        modified: written_at(&headers, shop.clock.as_ref()),
+    };
+    let done = postcard::to_allocvec(&Done { tag: object.tag.clone() })
+        .map_err(|_| Error::Corrupt("a record cannot be written".to_owned()))?;
+    target.reserved.write(&done_name(at), &done).await?;
+    target.reserved.remove(&upload_name(&at.object.bucket, &at.id)).await?;
+    if here {
+        shop.memory.keep(&at.object, &object);
+    }
+    let cleaned = async {
+        // Where nothing went straight, the upload was never used.
+        upload.raw(target, at)?.abort().await?;
+        if !upload.in_place {
+            reserved_spot(target, &temporary_name(at)).remove().await?;
+        }
+        discard(&target.reserved, at).await
+    };
+    if let Err(error) = cleaned.await {
+        tracing::warn!(%error, "what a completed upload leaves is removed later");
+    }
+    Ok(object)
+}
+
+/// The object that a completion made, if it is still there.
+pub(super) async fn completed(spot: &Spot, at: &UploadAt) -> Result<Option<StoredObject>, Error> {
+    let name = done_name(at);
+    let Some(record) = spot.target.reserved.read(&name).await? else { return Ok(None) };
+    let done: Done = decoded(&name, &record)?;
+    match spot.look().await {
+        Ok(object) => Ok((split_tag(&object.tag) == split_tag(&done.tag)).then_some(object)),
+        Err(Error::NoSuchObject) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// An upload on its way to its place.
+struct Placing<'a> {
+    target: &'a Arc<Target>,
+    at: &'a UploadAt,
+    upload: &'a UploadRecord,
+    named: Vec<(PartNumber, PartRecord)>,
+    spot: &'a Spot,
+    completion: &'a Completion,
+}
+
+impl Placing<'_> {
+    /// Gives the length of the body.
+    async fn go(&self) -> Result<u64, Error> {
+        let parts: u64 = self.named.iter().map(|(_, part)| part.len).sum();
+        let len = parts.saturating_add(self.completion.manifest.len() as u64);
+        // Made by a completion whose gateway died before it could say so.
+        if is_there(self.spot, self.upload).await? {
+            return Ok(len);
+        }
+        if self.lies_straight().await? {
+            match self.straight(len).await {
+                // The upstream has parts of which there is no record, or others than recorded.
+                Err(Refused::Parts) => {}
+                Err(Refused::Other(error)) => return Err(error),
+                Ok(()) => return Ok(len),
+            }
+        }
+        self.anew().await?;
+        Ok(len)
+    }
+
+    /// Whether the parts lie in the upload as the body has them, but perhaps for a small last one.
+    async fn lies_straight(&self) -> Result<bool, Error> {
+        let Some(((last_number, last), before)) = self.named.split_last() else { return Ok(false) };
+        let all_straight = before.iter().all(|(_, part)| part.staged.is_none());
+        let any_straight = !before.is_empty() || last.staged.is_none();
+        let room = last.staged.is_some() || last_number.get() < PartNumber::MAX;
+        let same = !self.upload.in_place || self.upload.metadata == self.completion.metadata;
+        if !(all_straight && any_straight && room && same) {
+            return Ok(false);
+        }
+        if self.target.abilities.partial_completion {
+            return Ok(true);
+        }
+        let there = self.target.reserved.all_names(&parts_prefix(self.at)).await?;
+        Ok(there.len() == self.named.len())
+    }
+
+    async fn straight(&self, len: u64) -> Result<(), Refused> {
+        let raw = self.upload.raw(self.target, self.at)?;
+        let mut parts: Vec<(u32, String)> = Vec::with_capacity(self.named.len() + 1);
+        for (number, part) in &self.named {
+            if part.staged.is_none() {
+                parts.push((number.get(), part.etag.clone()));
+            }
+        }
+        let last = self.named.last().map(|(number, part)| (number.get(), part));
+        if let Some((number, part)) = last {
+            let (number, pieces) = match &part.staged {
+                Some(name) => {
+                    (number, vec![self.staged(name, part.len), Piece::Here(self.completion.manifest.clone())])
+                }
+                None => (number.saturating_add(1), vec![Piece::Here(self.completion.manifest.clone())]),
+            };
+            let etag = send_pieces(&raw, number, pieces).await;
+            match etag {
+                Ok(etag) => parts.push((number, etag)),
+                // Completed by one who died: what it made may be in the temporary place.
+                Err(Error::NoSuchUpload | Error::NoSuchObject) => return self.copied_over(len).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match raw.complete(&parts).await {
+            Ok(_) => {}
+            Err(failure) if failure.is_absence() => {}
+            Err(failure) if matches!(failure.code(), "InvalidPart" | "EntityTooSmall") => return Err(Refused::Parts),
+            Err(failure) => return Err(Refused::Other(failure.into())),
+        }
+        self.copied_over(len).await
+    }
+
+    /// Brings what is whole in the temporary place to the object's place.
+    async fn copied_over(&self, len: u64) -> Result<(), Refused> {
+        if self.upload.in_place {
+            return if is_there(self.spot, self.upload).await? { Ok(()) } else { Err(Error::NoSuchUpload.into()) };
+        }
+        let temporary = reserved_spot(self.target, &temporary_name(self.at));
+        let there = temporary.look_without_body().await.map_err(|error| match error {
+            Error::NoSuchObject => Error::NoSuchUpload,
+            other => other,
+        })?;
+        if there.len.0 != len {
+            return Err(Refused::Parts);
+        }
+        let headers = self.headers()?;
+        self.spot.copy_all_from(&temporary, len, headers).await?;
+        Ok(())
+    }
+
+    fn headers(&self) -> Result<HeaderMap, Error> {
+        let target = self.target;
+        encode(&self.completion.metadata, &self.upload.write, target.client.wire, target.abilities.metadata)
+    }
+
+    fn staged(&self, name: &str, len: u64) -> Piece {
+        Piece::There { spot: reserved_spot(self.target, name), start: 0, len }
+    }
+
+    /// Puts the object together out of pieces.
+    async fn anew(&self) -> Result<(), Error> {
+        let mut pieces = Vec::with_capacity(self.named.len() + 1);
+        let laid =
+            if self.named.iter().any(|(_, part)| part.staged.is_none()) { self.lay().await? } else { Laid(vec![]) };
+        let temporary = reserved_spot(self.target, &temporary_name(self.at));
+        for (number, part) in &self.named {
+            match &part.staged {
+                Some(name) => pieces.push(self.staged(name, part.len)),
+                None => {
+                    let before = laid.0.iter().take_while(|(there, _)| *there < number.get());
+                    let start = before.map(|(_, len)| len).sum();
+                    let there = laid.0.iter().any(|&(there, len)| there == number.get() && len == part.len);
+                    if !there {
+                        return Err(Error::NoSuchPart(*number));
+                    }
+                    pieces.push(Piece::There { spot: temporary.clone(), start, len: part.len });
+                }
+            }
+        }
+        pieces.push(Piece::Here(self.completion.manifest.clone()));
+        let raw = Raw::start(self.spot.clone(), self.headers()?).await?;
+        let parts = Stitching::new(raw.as_kept()).stitch(pieces).await?;
+        raw.as_kept().complete(&parts).await?;
+        drop(raw.kept());
+        Ok(())
+    }
+
+    /// Completes the upstream's upload in its temporary place with all that is in it, so that it can be read.
+    async fn lay(&self) -> Result<Laid, Error> {
+        let name = laid_name(self.at);
+        if let Some(record) = self.target.reserved.read(&name).await? {
+            let laid: Laid = decoded(&name, &record)?;
+            let temporary = reserved_spot(self.target, &temporary_name(self.at));
+            if temporary.tag().await?.is_some() {
+                return Ok(laid);
+            }
+        }
+        if self.upload.in_place {
+            return Err(Error::Unsupported(
+                "parts below 5 MiB between larger ones, or parts that are left out, on this upstream",
+            ));
+        }
+        let raw = self.upload.raw(self.target, self.at)?;
+        let there = raw.list().await?;
+        let laid = Laid(there.iter().map(|part| (part.number, part.len)).collect());
+        let record =
+            postcard::to_allocvec(&laid).map_err(|_| Error::Corrupt("a record cannot be written".to_owned()))?;
+        self.target.reserved.write(&name, &record).await?;
+        let parts: Vec<(u32, String)> = there.into_iter().map(|part| (part.number, part.etag)).collect();
+        // The attempts that were recorded must be those that are there.
+        for (number, part) in self.named.iter().filter(|(_, part)| part.staged.is_none()) {
+            if !parts.iter().any(|(there, etag)| *there == number.get() && *etag == part.etag) {
+                return Err(Error::NoSuchPart(*number));
+            }
+        }
+        raw.complete(&parts).await?;
+        Ok(laid)
+    }
+}
+
+/// Why the straight way does not work.
+enum Refused {
+    /// The upstream wants other parts.
+    Parts,
+    Other(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// A part as the upstream lists it.
+pub(super) struct Listed {
+    number: u32,
+    etag: String,
+    len: u64,
+}
+
+impl Kept {
+    /// All parts that are in the upload.
+    pub(super) async fn list(&self) -> Result<Vec<Listed>, Error> {
+        let mut all: Vec<Listed> = Vec::new();
+        loop {
+            let mut call =
+                Call::object(Method::GET, &self.spot.bucket, &self.spot.key).query("uploadId", self.id.clone());
+            if let Some(last) = all.last() {
+                call = call.query("part-number-marker", last.number.to_string());
+            }
+            let (_, body) = self.spot.target.client.ask(&call, Bytes::new(), Again::Always).await?;
+            let unreadable = || Error::Unavailable("the upstream's list of parts cannot be read".to_owned());
+            let root = xml::parse(&body).map_err(|_| unreadable())?;
+            let before = all.len();
+            for part in root.all("Part") {
+                all.push(Listed {
+                    number: part.text("PartNumber").parse().map_err(|_| unreadable())?,
+                    etag: unquoted(part.text("ETag")),
+                    len: part.text("Size").parse().map_err(|_| unreadable())?,
+                });
+            }
+            if root.text("IsTruncated") != "true" || all.len() == before {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// Sends pieces as one part.
+async fn send_pieces(raw: &Kept, number: u32, pieces: Vec<Piece>) -> Result<String, Error> {
+    let len: u64 = pieces.iter().map(Piece::len).sum();
+    if len <= SMALL {
+        let mut all = BytesMut::new();
+        for piece in &pieces {
+            piece.read(|chunk| all.extend_from_slice(&chunk)).await?;
+        }
+        return raw.send(number, all.freeze()).await;
+    }
+    let client = &raw.spot.target.client;
+    let mut streaming = Streaming::begin(client, raw.part_call(number), len);
+    for piece in pieces {
+        match piece {
+            Piece::Here(bytes) => streaming.send(bytes).await?,
+            Piece::There { spot, start, len } => {
+                let mut chunks = read_range(&spot, start, len).await?;
+                while let Some(chunk) = chunks.try_next().await? {
+                    streaming.send(chunk.freeze()).await?;
+                }
+            }
+        }
+    }
+    let (head, body) = streaming.finish().await?.into_parts();
+    client.collect(body, CHUNK).await?;
+    Ok(etag_of(&head.headers))
+}
+
+async fn read_range(spot: &Spot, start: u64, len: u64) -> Result<crate::store::CipherStream, Error> {
+    let object = spot.look_without_body().await?;
+    let open = Opened { spot: spot.clone(), object };
+    open.read(CipherOffset(start)..CipherOffset(start.saturating_add(len)), CHUNK).await
+}
+
+impl Piece {
+    fn len(&self) -> u64 {
+        match self {
+            Self::There { len, .. } => *len,
+            Self::Here(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Takes the first bytes off.
+    fn split(&mut self, wanted: u64) -> Self {
+        match self {
+            Self::There { spot, start, len } => {
+                let taken = Self::There { spot: spot.clone(), start: *start, len: wanted };
+                *start += wanted;
+                *len -= wanted;
+                taken
+            }
+            Self::Here(bytes) => Self::Here(bytes.split_to(usize::try_from(wanted).unwrap_or(usize::MAX))),
+        }
+    }
+
+    async fn read(&self, mut take: impl FnMut(Bytes)) -> Result<(), Error> {
+        match self {
+            Self::Here(bytes) => take(bytes.clone()),
+            Self::There { spot, start, len } if *len > 0 => {
+                let mut chunks = read_range(spot, *start, *len).await?;
+                while let Some(chunk) = chunks.try_next().await? {
+                    take(chunk.freeze());
+                }
+            }
+            Self::There { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+/// Makes parts that an upstream takes out of pieces of any length: large stretches are copied where they are, small ones
+/// are read and joined with their neighbours. What is here at a time is below 10 MiB.
+struct Stitching {
+    upload: Kept,
+    parts: Vec<(u32, String)>,
+    filling: BytesMut,
+}
+
+impl Stitching {
+    fn new(upload: Kept) -> Self {
+        Self { upload, parts: Vec::new(), filling: BytesMut::new() }
+    }
+
+    fn number(&self) -> u32 {
+        u32::try_from(self.parts.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    async fn stitch(mut self, pieces: Vec<Piece>) -> Result<Vec<(u32, String)>, Error> {
+        for mut piece in pieces {
+            if !self.filling.is_empty() || piece.len() < LEAST_PART {
+                let missing = LEAST_PART.saturating_sub(self.filling.len() as u64);
+                let left = piece.len().saturating_sub(missing);
+                // A rest that could not stand alone comes along.
+                let taken = if left < LEAST_PART { piece.len() } else { missing };
+                let head = piece.split(taken);
+                let filling = &mut self.filling;
+                head.read(|chunk| filling.extend_from_slice(&chunk)).await?;
+                if self.filling.len() as u64 >= LEAST_PART {
+                    self.flush().await?;
+                }
+            }
+            self.copy(piece).await?;
+        }
+        if !self.filling.is_empty() || self.parts.is_empty() {
+            self.flush().await?;
+        }
+        Ok(self.parts)
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        let number = self.number();
+        let etag = self.upload.send(number, self.filling.split().freeze()).await?;
+        self.parts.push((number, etag));
+        Ok(())
+    }
+
+    /// Copies a piece that is large enough, or nothing at all.
+    async fn copy(&mut self, mut piece: Piece) -> Result<(), Error> {
+        while piece.len() > 0 {
+            let number = self.number();
+            let most = if piece.len() > MAX_PART { MAX_PART / 2 } else { piece.len() };
+            let etag = match piece.split(most) {
+                Piece::There { spot, start, len } => {
+                    self.upload.copy_part(number, &spot, start, start.saturating_add(len)).await?
+                }
+                Piece::Here(bytes) => self.upload.send(number, bytes).await?,
+            };
+            self.parts.push((number, etag));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! Copies that stay inside the upstream. What is copied must be what was looked at: the copy has a data key wrapped for
+//! that body, and over another body it would open nothing. Where the upstream can make a copy depend on the source's
+//! ETag, it is one request. Where it cannot (Ceph 16 ignores the condition), the source is first copied to a place that
+//! nobody else writes to, compared there, and copied on from there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use http::Method;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::client::{Again, Call};
+use super::gathered::Raw;
+use super::headers::{encode, unquoted, write_of};
+use super::objects::{split_tag, tag_of};
+use super::put::{Shop, fresh_write, reserved_spot, turn, written_at};
+use super::settings::Wire;
+use super::sign::encode_path;
+use super::target::Spot;
+use super::xml;
+use crate::store::{CopyPlan, Error, StoredObject};
+use crate::types::VersionId;
+
+/// The most that one CopyObject may copy (S3: 5 GiB).
+const MAX_COPY: u64 = 5 << 30;
+/// How much is copied at once of what is longer.
+const COPY_PART: u64 = 1 << 30;
+/// How many such parts are copied at a time.
+const COPIES_AT_ONCE: usize = 4;
+
+/// The name of a copy's header in the upstream's dialect.
+fn copy_header(wire: Wire, what: &str) -> Result<HeaderName, Error> {
+    let prefix = match wire {
+        Wire::S3 => "x-amz-",
+        Wire::Oss => "x-oss-",
+    };
+    HeaderName::from_bytes(format!("{prefix}{what}").as_bytes()).map_err(|_| Error::Unsupported("a header's name"))
+}
+
+/// What of the metadata a copy has.
+pub(super) enum Told {
+    /// The source's.
+    Kept,
+    /// These headers.
+    Anew(HeaderMap),
+}
+
+impl Spot {
+    /// The value of the header that names this object as the source of a copy.
+    fn as_source(&self) -> Result<HeaderValue, Error> {
+        let text = format!("/{}/{}", self.bucket, encode_path(&self.key));
+        HeaderValue::from_str(&text).map_err(|_| Error::Unsupported("the upstream cannot be told this name"))
+    }
+
+    /// Copies another object here. With `etag`, only if the source still has it: for upstreams that can. Gives the copy's
+    /// ETag.
+    pub(super) async fn copy_from(&self, source: &Spot, told: Told, etag: Option<&str>) -> Result<String, Error> {
+        let wire = self.target.client.wire;
+        let mut call = Call::object(Method::PUT, &self.bucket, &self.key);
+        call.headers.insert(copy_header(wire, "copy-source")?, source.as_source()?);
+        let directive = match told {
+            Told::Kept => "COPY",
+            Told::Anew(headers) => {
+                call.headers.extend(headers);
+                "REPLACE"
+            }
+        };
+        call.headers.insert(copy_header(wire, "metadata-directive")?, HeaderValue::from_static(directive));
+        if let Some(etag) = etag {
+            call = call.header(copy_header(wire, "copy-source-if-match")?, &format!("\"{etag}\""));
+        }
+        let (_, body) = match self.target.client.ask(&call, Bytes::new(), Again::Always).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.is_refusal() => return Err(Error::Changed),
+            Err(failure) => return Err(failure.into()),
+        };
+        copied_etag(&body)
+    }
+
+    /// Copies an object of any length here.
+    pub(super) async fn copy_all_from(&self, source: &Spot, len: u64, headers: HeaderMap) -> Result<(), Error> {
+        if len <= MAX_COPY {
+            return self.copy_from(source, Told::Anew(headers), None).await.map(drop);
+        }
+        let raw = Raw::start(self.clone(), headers).await?;
+        let upload = raw.as_kept();
+        let starts = (0..).zip((0..len).step_by(usize::try_from(COPY_PART).unwrap_or(usize::MAX)));
+        let copies = starts.map(|(nth, start): (u32, u64)| {
+            let upload = upload.clone();
+            async move {
+                let number = nth.saturating_add(1);
+                let end = start.saturating_add(COPY_PART).min(len);
+                Ok::<_, Error>((number, upload.copy_part(number, source, start, end).await?))
+            }
+        });
+        let parts: Vec<_> = stream::iter(copies).buffered(COPIES_AT_ONCE).try_collect().await?;
+        upload.complete(&parts).await?;
+        drop(raw.kept());
+        Ok(())
+    }
+}
+
+impl super::gathered::Kept {
+    /// Makes a part of bytes that are in an object already, `end` exclusive. Gives the part's ETag.
+    pub(super) async fn copy_part(&self, number: u32, source: &Spot, start: u64, end: u64) -> Result<String, Error> {
+        let wire = self.spot.target.client.wire;
+        let mut call = self.part_call(number);
+        call.headers.insert(copy_header(wire, "copy-source")?, source.as_source()?);
+        let range = format!("bytes={start}-{}", end.saturating_sub(1));
+        call = call.header(copy_header(wire, "copy-source-range")?, &range);
+        let (_, body) = self.spot.target.client.ask(&call, Bytes::new(), Again::Always).await?;
+        copied_etag(&body)
+    }
+}
+
+/// The ETag of a copy. A failure can stand in the body of a 200.
+fn copied_etag(body: &[u8]) -> Result<String, Error> {
+    let root = xml::parse(body).map_err(|_| Error::Unavailable("the upstream's answer cannot be read".to_owned()))?;
+    let etag = unquoted(root.text("ETag"));
+    if root.name == "Error" || etag.is_empty() {
+        return Err(Error::Unavailable(format!("the upstream did not copy: {}", root.text("Code"))));
+    }
+    Ok(etag)
+}
+
+/// Copies an object as a plan says.
+pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) -> Result<StoredObject, Error> {
+    let to = Arc::clone(&spot.target);
+    if !Arc::ptr_eq(&source.target, &to) {
+        // Two upstreams cannot copy from each other: the gateway seals the body anew.
+        return Err(Error::Changed);
+    }
+    let (_, version, tag) = plan.source;
+    if version.as_ref().is_some_and(|version| !version.is_null()) {
+        return Err(Error::NoSuchObject);
+    }
+    let write = fresh_write()?;
+    let headers = encode(&plan.metadata, &write, to.client.wire, to.abilities.metadata)?;
+    let there = source.look_without_body().await?;
+    if there.tag != tag {
+        return Err(Error::Changed);
+    }
+    let claim = turn(&spot, &plan.target, &plan.commit.precondition).await?;
+    let copied = guarded(&source, &spot, split_tag(&tag), there.len.0, headers).await;
+    if let Some(claim) = claim {
+        claim.release().await;
+    }
+    copied?;
+    let headers = spot.headers().await?;
+    let here = write_of(&headers, to.client.wire) == write;
+    // Overwritten since: it was made all the same.
+    let etag = if here { super::headers::etag_of(&headers) } else { String::new() };
+    let object = StoredObject {
+        version: VersionId::null(),
+        metadata: plan.metadata,
+        summary: plan.commit.summary,
+        tail: Bytes::new(),
+        len: there.len,
+        tag: tag_of(&etag, &write),
+        modified: written_at(&headers, shop.clock.as_ref()),
+    };
+    if here {
+        shop.memory.keep(&plan.target, &object);
+    }
+    Ok(object)
+}
+
+/// Copies the write of this ETag and name, and no other.
+async fn guarded(
+    source: &Spot,
+    spot: &Spot,
+    (etag, write): (&str, &str),
+    len: u64,
+    headers: HeaderMap,
+) -> Result<(), Error> {
+    let target = &spot.target;
+    if target.abilities.conditional_copy && len <= MAX_COPY {
+        return spot.copy_from(source, Told::Anew(headers), Some(etag)).await.map(drop);
+    }
+    let private = reserved_spot(target, &format!("private/{}", fresh_write()?));
+    let copied = async {
+        if len <= MAX_COPY {
+            private.copy_from(source, Told::Kept, None).await?;
+            let there = private.headers().await?;
+            if super::headers::etag_of(&there) != etag || write_of(&there, target.client.wire) != write {
+                return Err(Error::Changed);
+            }
+            spot.copy_from(&private, Told::Anew(headers), None).await.map(drop)
+        } else {
+            Err(Error::Changed)
+        }
+    };
+    let copied = copied.await;
+    if let Err(error) = private.remove().await {
+        tracing::warn!(%error, "a private copy stays in the reserved place");
+    }
+    copied
+}

@@ -1,0 +1,130 @@
+//! One page of an upstream's listing, as it comes.
+
+use bytes::Bytes;
+use http::Method;
+use percent_encoding::percent_decode_str;
+use time::OffsetDateTime;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
+
+use super::client::{Again, Call, Client};
+use super::failure::Failure;
+use super::headers::unquoted;
+use super::xml::{self, Element};
+use crate::types::Timestamp;
+
+/// The most rows of a page, whatever is asked for.
+pub(super) const MOST: usize = 1000;
+
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) key: String,
+    pub(super) etag: String,
+    pub(super) size: u64,
+    /// In whole seconds, as HEAD has it.
+    pub(super) modified: Timestamp,
+}
+
+/// A page: objects and rolled-up prefixes, each in bytewise order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) rows: Vec<Row>,
+    pub(super) prefixes: Vec<String>,
+    pub(super) truncated: bool,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ask<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) delimiter: Option<&'a str>,
+    pub(super) after: Option<&'a str>,
+    pub(super) limit: usize,
+}
+
+impl Client {
+    /// A page of the objects of a bucket.
+    pub(super) async fn page(&self, bucket: &str, ask: &Ask<'_>) -> Result<Page, Failure> {
+        let mut call = Call::bucket(Method::GET, bucket)
+            .query("list-type", "2")
+            .query("encoding-type", "url")
+            .query("max-keys", ask.limit.min(MOST).to_string());
+        for (name, value) in [("prefix", Some(ask.prefix)), ("delimiter", ask.delimiter), ("start-after", ask.after)] {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                call = call.query(name, value);
+            }
+        }
+        let (_, body) = self.ask(&call, Bytes::new(), Again::Always).await?;
+        let unreadable = || Failure::Broken("its listing cannot be read".to_owned());
+        let root = xml::parse(&body).map_err(|_| unreadable())?;
+        page_of(&root).ok_or_else(unreadable)
+    }
+}
+
+fn page_of(root: &Element) -> Option<Page> {
+    if root.name != "ListBucketResult" {
+        return None;
+    }
+    let encoded = root.text("EncodingType") == "url";
+    let name = |text: &str| {
+        if encoded { url_decoded(text) } else { Some(text.to_owned()) }
+    };
+    let mut page = Page { truncated: root.text("IsTruncated") == "true", ..Page::default() };
+    for row in root.all("Contents") {
+        page.rows.push(Row {
+            key: name(row.text("Key"))?,
+            etag: unquoted(row.text("ETag")),
+            size: row.text("Size").parse().ok()?,
+            modified: iso_date(row.text("LastModified"))?,
+        });
+    }
+    for prefix in root.all("CommonPrefixes") {
+        page.prefixes.push(name(prefix.text("Prefix"))?);
+    }
+    Some(page)
+}
+
+/// A name in a listing that was asked for with `encoding-type=url`: a plus is a blank there.
+pub(super) fn url_decoded(text: &str) -> Option<String> {
+    let text = text.replace('+', "%20");
+    percent_decode_str(&text).decode_utf8().ok().map(|name| name.into_owned())
+}
+
+/// A listing's date, cut to the second.
+pub(super) fn iso_date(text: &str) -> Option<Timestamp> {
+    seconds(OffsetDateTime::parse(text, &Rfc3339).ok()?)
+}
+
+/// A header's date.
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+    seconds(OffsetDateTime::parse(text, &Rfc2822).ok()?)
+}
+
+fn seconds(at: OffsetDateTime) -> Option<Timestamp> {
+    u64::try_from(at.unix_timestamp()).ok().and_then(|seconds| seconds.checked_mul(1000)).map(Timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_read_with_names_decoded_and_dates_cut_to_seconds() {
+        let text = "<ListBucketResult xmlns=\"x\"><IsTruncated>true</IsTruncated><EncodingType>url</EncodingType>\
+            <Contents><Key>a%2Fb+c%2B%00%C3%A9</Key><LastModified>2026-01-02T03:04:05.678Z</LastModified>\
+            <ETag>&quot;e-2&quot;</ETag><Size>17</Size></Contents>\
+            <CommonPrefixes><Prefix>p%2F</Prefix></CommonPrefixes></ListBucketResult>";
+        let page = page_of(&xml::parse(text.as_bytes()).unwrap()).unwrap();
+        let row =
+            Row { key: "a/b c+\0é".into(), etag: "e-2".into(), size: 17, modified: Timestamp(1_767_323_045_000) };
+        assert_eq!(page, Page { rows: vec![row], prefixes: vec!["p/".into()], truncated: true });
+        assert_eq!(http_date("Fri, 02 Jan 2026 03:04:05 GMT"), Some(Timestamp(1_767_323_045_000)));
+    }
+
+    #[test]
+    fn what_is_no_listing_is_none() {
+        for bad in ["<Error/>", "<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>"] {
+            assert_eq!(page_of(&xml::parse(bad.as_bytes()).unwrap()), None, "{bad}");
+        }
+    }
+}

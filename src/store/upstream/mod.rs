@@ -1,0 +1,412 @@
+//! Ciphertext in an existing object store, with any number of gateways in front of it. Nothing but caches lives here:
+//! whatever a gateway must know is upstream, sealed, and changed in a way that lets one of many win.
+//!
+//! * `settings`, `credentials`, `connect`, `sign`, `client`, `outgoing`, `upload`, `retry`, `failure`, `xml`: requests.
+//! * `target`, `probe`: what an upstream is and can do.
+//! * `reserved`, `claims`, `buckets`: what the gateways agree on.
+//! * `headers`, `objects`, `put`, `gathered`, `copy`, `amend`, `listing`, `list`, `memory`: objects.
+//! * `multipart`, `complete`, `sweep`: uploads, and what is left of them.
+
+mod amend;
+mod append;
+mod buckets;
+mod claims;
+mod client;
+mod complete;
+mod connect;
+mod copy;
+mod credentials;
+mod failure;
+mod gathered;
+mod headers;
+mod list;
+mod listing;
+mod memory;
+mod multipart;
+mod objects;
+mod outgoing;
+mod probe;
+mod put;
+mod reserved;
+mod retry;
+mod settings;
+mod sign;
+mod sweep;
+mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod xml;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use self::append::AppendWriter;
+use self::buckets::Buckets;
+use self::client::Client;
+use self::memory::Memory;
+use self::multipart::UpstreamPart;
+use self::objects::Opened;
+use self::probe::Probe;
+use self::put::{PutWriter, Shop, turn};
+use self::target::{Spot, Target};
+use super::{
+    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage, ListQuery,
+    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject,
+    StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
+};
+use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
+
+pub use reserved::{Reserved, Seal, Version};
+pub use settings::{Addressing, Endpoint, KeySource, Mapped, Settings, UpstreamKey, Wire};
+pub use sweep::Swept;
+pub use target::Abilities;
+
+/// What versions would need.
+const NO_VERSIONS: &str = "keeping versions in an upstream store";
+
+/// A store of ciphertext in other stores.
+#[derive(Debug)]
+pub struct UpstreamStore {
+    /// The first has everything that is not said to be elsewhere, and the records of all buckets.
+    targets: Vec<Arc<Target>>,
+    buckets: Buckets,
+    memory: Arc<Memory>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Upstreams that were reached and tried, before there is a store of them. The keystore can be there, and so the key
+/// that seals has to come first.
+#[derive(Debug)]
+pub struct Reached {
+    targets: Vec<Arc<Target>>,
+    seal: Arc<dyn Seal>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Reached {
+    /// The reserved place of the first upstream.
+    #[must_use]
+    pub fn reserved(&self) -> Option<Reserved> {
+        self.targets.first().map(|target| target.reserved.clone())
+    }
+
+    /// Whether there is anything in the place already.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn is_used(&self) -> Result<bool, Error> {
+        let Some(reserved) = self.reserved() else { return Ok(false) };
+        Ok(!reserved.names("buckets/", None, 1).await?.0.is_empty())
+    }
+
+    /// The store of these upstreams. `region` is what buckets are in that nobody made through sealgate; `cache` a directory
+    /// for what can be forgotten. Blocking.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the cache cannot be opened.
+    pub fn open(self, region: String, cache: Option<&Path>) -> Result<UpstreamStore, Error> {
+        let reserved = self.reserved().ok_or_else(|| Error::Unavailable("there is no upstream".to_owned()))?;
+        let memory = Arc::new(Memory::open(cache, Arc::clone(&self.seal))?);
+        Ok(UpstreamStore { targets: self.targets, buckets: Buckets::new(reserved, region), memory, clock: self.clock })
+    }
+}
+
+/// Reaches each upstream, and tries what it can do.
+///
+/// # Errors
+/// [`Error::Unavailable`] says exactly what is wrong with which.
+pub async fn reach(settings: Vec<Settings>, seal: Arc<dyn Seal>, clock: Arc<dyn Clock>) -> Result<Reached, Error> {
+    let mut targets = Vec::with_capacity(settings.len());
+    for settings in settings {
+        let client = Arc::new(Client::new(&settings, Arc::clone(&clock))?);
+        let abilities = Probe::new(&client, &settings)?.run().await?;
+        let reserved = Reserved::new(Arc::clone(&client), settings.reserved.clone(), Arc::clone(&seal));
+        targets.push(Arc::new(Target { client, settings, reserved, abilities }));
+    }
+    Ok(Reached { targets, seal, clock })
+}
+
+impl UpstreamStore {
+    /// The upstream that has a bucket.
+    fn target(&self, name: &BucketName) -> Result<&Arc<Target>, Error> {
+        let named = self.targets.iter().find(|target| target.settings.buckets.contains_key(name));
+        named.or(self.targets.first()).ok_or_else(|| Error::Unavailable("there is no upstream".to_owned()))
+    }
+
+    /// The upstream of a bucket that is there.
+    async fn at(&self, name: &BucketName) -> Result<&Arc<Target>, Error> {
+        let target = self.target(name)?;
+        self.buckets.get(target, name).await?;
+        Ok(target)
+    }
+
+    /// Where an object is, in a bucket that is there.
+    async fn spot(&self, at: &ObjectAt) -> Result<Spot, Error> {
+        let target = self.target(&at.bucket)?;
+        let bucket = self.buckets.get(target, &at.bucket).await?;
+        let amends = bucket.configs.contains_key(amend::AMENDED).then(|| amend::name_of(at));
+        Ok(Spot { amends, ..target.spot(at)? })
+    }
+
+    fn shop(&self) -> Shop {
+        Shop { memory: Arc::clone(&self.memory), clock: Arc::clone(&self.clock) }
+    }
+
+    /// Makes the record of a bucket that so far only the configuration names.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`]; [`Error::Unavailable`].
+    pub async fn adopt(&self, name: &BucketName) -> Result<(), Error> {
+        let target = self.target(name)?;
+        if self.buckets.is_recorded(name).await? {
+            return Ok(());
+        }
+        self.buckets.change(target, name, |_| {}).await
+    }
+
+    /// Whether every upstream answers.
+    ///
+    /// # Errors
+    /// The first that does not, and why.
+    pub async fn check(&self) -> Result<(), Error> {
+        for target in &self.targets {
+            target.reserved.names("buckets/", None, 1).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what nobody comes back for, if it is this gateway's turn; `None` if it is not. `abandoned_after` says after
+    /// how long without a new part an upload is taken for abandoned.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the next sweep goes on.
+    pub async fn sweep(&self, abandoned_after: std::time::Duration) -> Result<Option<Swept>, Error> {
+        let abandoned_after = u64::try_from(abandoned_after.as_millis()).unwrap_or(u64::MAX);
+        let buckets = self.buckets.all().await?;
+        let mut all: Option<Swept> = None;
+        for target in &self.targets {
+            // Where others may write past the gateways, uploads may be theirs.
+            let ours = buckets.iter().map(|bucket| bucket.name.clone()).filter(|name| {
+                self.target(name).is_ok_and(|its| Arc::ptr_eq(its, target)) && !target.settings.foreign.contains(name)
+            });
+            let ours: Vec<BucketName> = ours.collect();
+            if let Some(swept) = sweep::in_turn(target, &ours, self.clock.now(), abandoned_after).await? {
+                let all = all.get_or_insert_default();
+                all.uploads += swept.uploads;
+                all.records += swept.records;
+                all.nameless += swept.nameless;
+            }
+        }
+        Ok(all)
+    }
+
+    /// What the first upstream was found to be able to do.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        self.targets.first().map(|target| target.abilities).unwrap_or_default()
+    }
+}
+
+/// There is one version of everything.
+fn only_version(version: Option<&VersionId>) -> Result<(), Error> {
+    if version.is_none_or(VersionId::is_null) { Ok(()) } else { Err(Error::NoSuchObject) }
+}
+
+#[async_trait]
+impl ObjectStore for UpstreamStore {
+    async fn create_bucket(&self, bucket: Bucket) -> Result<(), Error> {
+        self.buckets.create(self.target(&bucket.name)?, bucket).await
+    }
+
+    async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
+        self.buckets.delete(self.target(name)?, name).await
+    }
+
+    async fn bucket(&self, name: &BucketName) -> Result<Bucket, Error> {
+        self.buckets.get(self.target(name)?, name).await.map(|bucket| Bucket::clone(&bucket))
+    }
+
+    async fn buckets(&self) -> Result<Vec<Bucket>, Error> {
+        let mut all = self.buckets.all().await?;
+        for target in &self.targets {
+            for name in &target.settings.foreign {
+                if all.iter().any(|bucket| bucket.name == *name) {
+                    continue;
+                }
+                match self.bucket(name).await {
+                    Ok(bucket) => all.push(bucket),
+                    Err(Error::NoSuchBucket) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    async fn set_bucket_config(&self, name: &BucketName, kind: &str, value: Option<Vec<u8>>) -> Result<(), Error> {
+        let change = |bucket: &mut Bucket| match &value {
+            Some(value) => {
+                bucket.configs.insert(kind.to_owned(), value.clone());
+            }
+            None => {
+                bucket.configs.remove(kind);
+            }
+        };
+        self.buckets.change(self.target(name)?, name, change).await
+    }
+
+    async fn set_versioning(&self, name: &BucketName, versioning: Versioning) -> Result<(), Error> {
+        self.at(name).await?;
+        match versioning {
+            Versioning::Never => Ok(()),
+            Versioning::Enabled | Versioning::Suspended => Err(Error::Unsupported(NO_VERSIONS)),
+        }
+    }
+
+    async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {
+        let spot = self.spot(at).await?;
+        Ok(Box::new(PutWriter::begin(spot, at, metadata, &ahead, &self.shop())?))
+    }
+
+    async fn append(&self, at: &ObjectAt, growth: Growth) -> Result<Box<dyn ObjectWriter>, Error> {
+        let spot = self.spot(at).await?;
+        Ok(Box::new(AppendWriter::begin(spot, at, growth, &self.shop()).await?))
+    }
+
+    async fn head(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<StoredObject, Error> {
+        let spot = self.spot(at).await?;
+        only_version(version)?;
+        spot.look().await
+    }
+
+    async fn open(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error> {
+        let spot = self.spot(at).await?;
+        only_version(version)?;
+        let object = spot.look().await?;
+        Ok(Box::new(Opened { spot, object }))
+    }
+
+    async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Option<Box<dyn OpenObject>>, Error> {
+        let Some(object) = self.memory.recall(at) else { return Ok(None) };
+        let spot = self.spot(at).await?;
+        only_version(version)?;
+        // Of what was said beside the object since, a memory knows nothing.
+        if spot.amends.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Opened { spot, object })))
+    }
+
+    fn may_be_foreign(&self, bucket: &BucketName) -> bool {
+        self.target(bucket).is_ok_and(|target| target.settings.foreign.contains(bucket))
+    }
+
+    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject) {
+        self.memory.keep(at, object);
+    }
+
+    async fn delete(
+        &self,
+        at: &ObjectAt,
+        version: Option<&VersionId>,
+        precondition: Precondition,
+    ) -> Result<Deleted, Error> {
+        let spot = self.spot(at).await?;
+        if only_version(version).is_err() {
+            return Ok(Deleted::Absent);
+        }
+        let claim = turn(&spot, at, &precondition).await?;
+        let removed = spot.remove().await;
+        if let Some(claim) = claim {
+            claim.release().await;
+        }
+        self.memory.forget(at);
+        removed?;
+        if let Some(name) = &spot.amends
+            && let Err(error) = spot.target.reserved.remove(name).await
+        {
+            tracing::warn!(%error, "the record of a deleted object stays");
+        }
+        Ok(Deleted::Gone { marker: false })
+    }
+
+    async fn copy(&self, plan: CopyPlan) -> Result<StoredObject, Error> {
+        let source = self.spot(&plan.source.0).await?;
+        let spot = self.spot(&plan.target).await?;
+        copy::copy(source, spot, plan, &self.shop()).await
+    }
+
+    async fn set_metadata(&self, at: &ObjectAt, new: NewMetadata) -> Result<StoredObject, Error> {
+        let spot = self.spot(at).await?;
+        only_version(new.version.as_ref())?;
+        amend::amend(&self.buckets, spot, at, new).await
+    }
+
+    async fn list_versions(&self, bucket: &BucketName, query: VersionQuery) -> Result<VersionPage, Error> {
+        let query = ListQuery {
+            prefix: query.prefix,
+            delimiter: query.delimiter,
+            // Each key has one version, so what comes after any version of a key comes after the key.
+            after: query.after.map(|(key, _)| key),
+            limit: query.limit,
+        };
+        let page = self.list(bucket, query).await?;
+        let entries = page.entries.into_iter().map(|entry| match entry {
+            ListEntry::Object { key, object } => VersionEntry::Object { key, latest: true, object },
+            ListEntry::Prefix(prefix) => VersionEntry::Prefix(prefix),
+        });
+        Ok(VersionPage { entries: entries.collect(), truncated: page.truncated })
+    }
+
+    async fn list(&self, bucket: &BucketName, query: ListQuery) -> Result<ListPage, Error> {
+        list::objects(self.at(bucket).await?, &self.memory, bucket, &query).await
+    }
+
+    async fn create_upload(&self, at: &UploadAt, metadata: Metadata, state: Bytes) -> Result<(), Error> {
+        let target = self.at(&at.object.bucket).await?;
+        multipart::create(target, at, metadata, state, self.clock.now()).await
+    }
+
+    async fn upload(&self, at: &UploadAt) -> Result<StoredUpload, Error> {
+        let target = self.target(&at.object.bucket)?;
+        multipart::find(&target.reserved, at).await.map(|upload| upload.into_stored(at.id.clone()))
+    }
+
+    async fn put_part(
+        &self,
+        at: &UploadAt,
+        number: PartNumber,
+        len: Option<CipherOffset>,
+    ) -> Result<Box<dyn PartWriter>, Error> {
+        let target = self.target(&at.object.bucket)?;
+        let upload = multipart::find(&target.reserved, at).await?;
+        Ok(Box::new(UpstreamPart::begin(target, at, &upload, number, len, &self.shop())?))
+    }
+
+    async fn parts(&self, at: &UploadAt, after: Option<PartNumber>, limit: usize) -> Result<PartPage, Error> {
+        multipart::parts(&self.target(&at.object.bucket)?.reserved, at, after, limit).await
+    }
+
+    async fn uploads(&self, bucket: &BucketName, query: UploadQuery) -> Result<UploadPage, Error> {
+        multipart::uploads(&self.at(bucket).await?.reserved, bucket, &query).await
+    }
+
+    async fn complete(&self, at: &UploadAt, completion: Completion) -> Result<StoredObject, Error> {
+        complete::complete(&self.spot(&at.object).await?, at, completion, &self.shop()).await
+    }
+
+    async fn completed(&self, at: &UploadAt) -> Result<Option<StoredObject>, Error> {
+        complete::completed(&self.spot(&at.object).await?, at).await
+    }
+
+    async fn abort(&self, at: &UploadAt) -> Result<(), Error> {
+        multipart::abort(self.target(&at.object.bucket)?, at).await
+    }
+}
