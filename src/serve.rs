@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Trail;
 use crate::config::{Config, Credential as Configured, ROOT_USER, Secret as ConfiguredSecret};
 use crate::dialect::kms::KmsApi;
 use crate::dialect::kms::aliyun::AliyunApi;
@@ -54,6 +55,9 @@ pub enum Error {
     /// The store does not open.
     #[error("data_dir: {0}")]
     Store(#[from] crate::store::Error),
+    /// The audit trail cannot be opened.
+    #[error("audit trail: {0}")]
+    Audit(#[from] crate::audit::Error),
     /// TLS files do not load.
     #[error(transparent)]
     Tls(#[from] listener::TlsError),
@@ -211,8 +215,11 @@ async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<Embedde
         std::fs::create_dir_all(&directory).map_err(Error::DataDir)?;
         let data_exists = ["db", "journal"].iter().any(|part| directory.join(part).exists());
         let root = RootKey::load(given.as_deref(), &directory)?;
-        let options = KeystoreOptions { region, ..KeystoreOptions::default() };
+        let seal = root.record_seal()?;
+        let options = KeystoreOptions { region: region.clone(), ..KeystoreOptions::default() };
         let keystore = EmbeddedKms::open(&directory, root, options, Arc::clone(&ticking), data_exists)?;
+        // The keystore's lock keeps others from this trail.
+        keystore.audit_with(Arc::new(Trail::open(&directory, seal, region, Arc::clone(&ticking))?));
         let store = LocalStore::open(&directory, ticking)?;
         Ok::<_, Error>((Arc::new(keystore), Arc::new(store)))
     });
