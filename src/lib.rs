@@ -13,6 +13,7 @@
 //! `ARCHITECTURE.md` has the reasons, `src/sse/FORMAT.md` the bytes.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod config;
 pub mod dialect;
 pub mod encrypt;

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use sealgate::config::{Config, Flags};
+use sealgate::kms::embedded::RootKey;
 use sealgate::store::local::rebuild::rebuild;
-use sealgate::types::{ObjectAt, VersionId};
-use sealgate::{encrypt, gateway, logging, serve, verify};
+use sealgate::types::{Clock as _, ObjectAt, SystemClock, VersionId};
+use sealgate::{audit, encrypt, gateway, logging, serve, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,6 +27,11 @@ struct Arguments {
 enum Command {
     /// Serve S3 clients.
     Serve(Box<Flags>),
+    /// Look into the trail of the uses and changes of master keys, of a running or stopped gateway.
+    Audit {
+        #[command(subcommand)]
+        what: Auditing,
+    },
     /// Read every object of a data directory that no gateway serves, and say what does not authenticate.
     Verify(Box<Verifying>),
     /// Encrypt, object by object, what was in an upstream's bucket before sealgate was.
@@ -36,6 +42,35 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         data_dir: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Auditing {
+    /// Find lines that were removed or altered.
+    Verify(Box<Flags>),
+    /// Print the events that fit, oldest first, a line of JSON each.
+    Query(Box<Querying>),
+}
+
+#[derive(Debug, clap::Args)]
+struct Querying {
+    #[command(flatten)]
+    flags: Flags,
+    /// A master key: its ARN or key id.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Events from this time on: RFC 3339, a date, or how long ago (30m, 12h, 7d).
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Events before this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// An operation, such as Decrypt.
+    #[arg(long, value_name = "NAME")]
+    operation: Option<String>,
+    /// A user's name.
+    #[arg(long, value_name = "NAME")]
+    principal: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,10 +110,62 @@ const WRONG_USE: u8 = 2;
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Audit { what: Auditing::Verify(flags) } => run_audit_verify(&flags),
+        Command::Audit { what: Auditing::Query(querying) } => run_audit_query(*querying),
         Command::Serve(flags) => run_gateway(&flags),
         Command::Verify(verifying) => run_verify(*verifying),
         Command::EncryptBucket(encrypting) => run_encrypt(*encrypting),
         Command::Rebuild { data_dir } => run_rebuild(&data_dir),
+    }
+}
+
+/// Verifies the audit trail. Anything wrong ends it with 1.
+fn run_audit_verify(flags: &Flags) -> ExitCode {
+    let config = match Config::load(flags) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, WRONG_USE),
+    };
+    let seal = match RootKey::existing(config.root_key_file.as_deref(), &config.data_dir) {
+        Ok(root) => root.record_seal(),
+        Err(error) => return fail(&error, WRONG_USE),
+    };
+    let found = match seal.map(|seal| audit::verify(&config.data_dir, &seal)) {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => return fail(&error, 1),
+        Err(error) => return fail(&error, 1),
+    };
+    for problem in &found.problems {
+        complain(format_args!("{problem}"));
+    }
+    say(format_args!("verified {} events; {} problems", found.lines, found.problems.len()));
+    if found.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints the events that were asked for.
+fn run_audit_query(querying: Querying) -> ExitCode {
+    let config = match Config::load(&querying.flags) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, WRONG_USE),
+    };
+    let now = SystemClock.now();
+    let time = |text: Option<String>| text.map(|text| audit::time(&text, now).ok_or(text)).transpose();
+    let (since, until) = match (time(querying.since), time(querying.until)) {
+        (Ok(since), Ok(until)) => (since, until),
+        (Err(text), _) | (_, Err(text)) => {
+            complain(format_args!("{text:?} is no time: 2026-11-26T12:00:00Z, 2026-11-26, 30m, 12h and 7d are"));
+            return ExitCode::from(WRONG_USE);
+        }
+    };
+    let question = audit::Question {
+        key: querying.key,
+        since,
+        until,
+        operation: querying.operation,
+        principal: querying.principal,
+    };
+    match audit::query(&config.data_dir, &question, |line| say(format_args!("{line}"))) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
     }
 }
 

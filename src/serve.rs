@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Trail;
 use crate::config::{Config, Credential as Configured, KeystoreKind, ROOT_USER, Secret as ConfiguredSecret, StoreKind};
 use crate::dialect::kms::KmsApi;
 use crate::dialect::kms::aliyun::AliyunApi;
@@ -67,6 +68,9 @@ pub enum Error {
     /// A keystore in an upstream that there is not.
     #[error("keystore: is \"upstream\", while store is \"local\"")]
     NoUpstream,
+    /// The audit trail cannot be opened.
+    #[error("audit trail: {0}")]
+    Audit(#[from] crate::audit::Error),
     /// TLS files do not load.
     #[error(transparent)]
     Tls(#[from] listener::TlsError),
@@ -318,11 +322,11 @@ async fn upstream_opened(
 ) -> Result<UpstreamOpened, Error> {
     let settings = config.upstream.settings()?;
     let (directory, given) = (config.data_dir.clone(), config.root_key_file.clone());
-    let (root, seal) = blocking(move || {
+    let (root, seal, trail_seal) = blocking(move || {
         std::fs::create_dir_all(&directory).map_err(Error::DataDir)?;
         let root = RootKey::load(given.as_deref(), &directory)?;
-        let seal = root.record_seal()?;
-        Ok((root, seal))
+        let (seal, trail_seal) = (root.record_seal()?, root.record_seal()?);
+        Ok((root, seal, trail_seal))
     })
     .await?;
     let reached = upstream::reach(vec![settings], Arc::new(PlaceSeal::new(seal)), Arc::clone(clock)).await;
@@ -347,6 +351,9 @@ async fn upstream_opened(
             (keystore, following as Arc<dyn KeyService>)
         }
     };
+    let (directory, region, ticking) = (config.data_dir.clone(), config.region.clone(), Arc::clone(clock));
+    let trail = blocking(move || Ok(Trail::open(&directory, trail_seal, region, ticking)?)).await?;
+    keystore.audit_with(Arc::new(trail));
     let region = config.region.clone();
     let store = Arc::new(blocking(move || reached.open(region, cache.as_deref()).map_err(Error::Upstream)).await?);
     Ok(UpstreamOpened { keystore, keys, store })
@@ -367,8 +374,11 @@ async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<Embedde
         std::fs::create_dir_all(&directory).map_err(Error::DataDir)?;
         let data_exists = ["db", "journal"].iter().any(|part| directory.join(part).exists());
         let root = RootKey::load(given.as_deref(), &directory)?;
-        let options = KeystoreOptions { region, ..KeystoreOptions::default() };
+        let seal = root.record_seal()?;
+        let options = KeystoreOptions { region: region.clone(), ..KeystoreOptions::default() };
         let keystore = EmbeddedKms::open(&directory, root, options, Arc::clone(&ticking), data_exists)?;
+        // The keystore's lock keeps others from this trail.
+        keystore.audit_with(Arc::new(Trail::open(&directory, seal, region, Arc::clone(&ticking))?));
         let store = LocalStore::open(&directory, ticking)?;
         Ok::<_, Error>((Arc::new(keystore), Arc::new(store)))
     });

@@ -4,6 +4,7 @@ use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
+use crate::audit::{self, Origin};
 use crate::config::IpBlock;
 use crate::dialect::kms_front::KmsFront;
 use crate::dialect::oss::{Connection, OssDialect, is_posted_form};
@@ -63,6 +64,19 @@ impl Handler for Front {
         let Some(connection) = parts.extensions.get::<ConnInfo>().copied() else {
             return refusal(&parts.method, http::StatusCode::INTERNAL_SERVER_ERROR, String::new(), &request_id);
         };
+        let origin = Origin { request_id: request_id.clone(), peer: connection.peer.ip().to_canonical() };
+        audit::during(origin, self.answer(parts, body, connection, request_id)).await
+    }
+}
+
+impl Front {
+    async fn answer(
+        &self,
+        parts: http::request::Parts,
+        body: Incoming,
+        connection: ConnInfo,
+        request_id: String,
+    ) -> Response<ResponseBody> {
         let tls = self.tls(connection, &parts);
         let secure = self.secure(connection, tls);
         if KmsFront::is_addressed(&parts) {

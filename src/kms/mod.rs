@@ -7,9 +7,11 @@
 pub(crate) mod ledger;
 pub(crate) mod once;
 mod service;
+mod trail;
 mod watched;
 
 pub use service::{AttributeKey, ServiceKey};
+pub use trail::{AuditTrail, KeyEvent, NoTrail};
 pub use watched::Watched;
 #[cfg(test)]
 pub(crate) mod contract;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::kms::{Error, KeyArn, KeyRef, Principal};
 use crate::types::{Timestamp, UserId, random};
 
-use super::audit;
 use super::change::Change;
 use super::import::Expiry;
 use super::keystore::{EmbeddedKms, Inner, open_material};
@@ -175,8 +174,8 @@ impl EmbeddedKms {
     pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<KeyDescription, AdminError> {
         let by = principal.clone();
         let made = self.change(move |inner| inner.create_key(&by, new.clone())).await;
-        let arn = made.as_ref().map_or("", |cmk| cmk.record.arn.0.as_str());
-        audit::administered("CreateKey", principal, arn, made.as_ref().map(|_| ()));
+        let arn = made.as_ref().map_or_else(|_| String::new(), |cmk| cmk.record.arn.0.clone());
+        let made = self.inner.administered("CreateKey", principal, &arn, made).await;
         self.describe(&*made?)
     }
 

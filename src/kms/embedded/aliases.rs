@@ -6,7 +6,6 @@ use crate::kms::{Error, KeyRef, Principal};
 use crate::types::Timestamp;
 
 use super::admin::{AdminError, Page};
-use super::audit;
 use super::change::Change;
 use super::keystore::{EmbeddedKms, Inner};
 use super::names::{AliasName, KeyId};
@@ -94,8 +93,7 @@ impl EmbeddedKms {
             inner.keep(Change { unnamed: Some(name.clone()), ..Change::default() })
         });
         let done = done.await;
-        audit::administered(Right::DeleteAlias.name(), principal, &shown, done.as_ref().copied());
-        done
+        self.inner.administered(Right::DeleteAlias.name(), principal, &shown, done).await
     }
 
     /// A page of aliases after `after`, by name: those of one CMK, else those of all the caller's CMKs (root: all).

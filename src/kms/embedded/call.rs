@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::kms::{EncryptionContext, Error, KeyArn, KeyRef, Principal};
+use crate::kms::{EncryptionContext, Error, KeyArn, KeyEvent, KeyRef, Principal};
 
 use super::audit;
 use super::keystore::{EmbeddedKms, Inner};
@@ -21,7 +21,9 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// Whether the principal may use the CMK, and then whether the CMK can be used: a stranger does not learn its state.
+    /// Nothing is used that the trail could not tell of.
     pub(super) fn admit(&self, inner: &Inner, cmk: &Cmk) -> Result<(), Error> {
+        inner.trail().admits()?;
         let asker = Asker { principal: self.principal, via: self.via, context: Some(self.context) };
         inner.authorize(&asker, self.right, cmk)?;
         let arn = || cmk.record.arn.0.clone();
@@ -39,8 +41,15 @@ impl Call<'_> {
     }
 
     /// Leaves the event of it.
-    pub(super) fn leave(&self, key: &str, outcome: Result<(), &Error>) {
-        audit::used(self.right.name(), self.principal, key, self.context, outcome);
+    pub(super) fn leave(&self, inner: &Inner, key: &str, version: Option<u32>, outcome: Result<(), &Error>) {
+        inner.used(&KeyEvent {
+            operation: self.right.name(),
+            principal: self.principal,
+            key,
+            version,
+            context: Some(self.context),
+            outcome: outcome.map_err(Error::aws_name),
+        });
     }
 }
 
@@ -62,7 +71,8 @@ impl EmbeddedKms {
             (Err(error), _) | (_, Some(Err(error))) => Err(error),
             _ => Ok(()),
         };
-        call.leave(name, outcome);
+        let version = found.as_ref().ok().and_then(|cmk| cmk.current()).map(|(number, _)| number);
+        call.leave(&self.inner, name, version, outcome);
         let cmk = found?;
         let blob = sealed.unwrap_or(Err(Error::InvalidCiphertext))?;
         Ok((cmk.record.arn.clone(), blob))

@@ -6,7 +6,6 @@ use std::sync::{Arc, PoisonError};
 use crate::kms::{Error, KeyRef, Principal};
 
 use super::admin::AdminError;
-use super::audit;
 use super::disk::Name;
 use super::keystore::{EmbeddedKms, Inner};
 use super::names::{AliasName, KeyId};
@@ -78,8 +77,7 @@ impl EmbeddedKms {
             change(inner, &cmk)
         });
         let done = done.await;
-        audit::administered(right.name(), principal, &key.0, done.as_ref().map(|_| ()));
-        done
+        self.inner.administered(right.name(), principal, &key.0, done).await
     }
 
     /// Looks at a CMK on behalf of a principal that must have the right to.

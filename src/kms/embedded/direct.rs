@@ -138,7 +138,7 @@ impl EmbeddedKms {
                 Ok(cmk.record.id != blob.key)
             });
             if !matches!(other, Ok(false)) {
-                call.leave(&expected.0, Err(&Error::InvalidCiphertext));
+                call.leave(&self.inner, &expected.0, None, Err(&Error::InvalidCiphertext));
             }
             if other? {
                 return Err(AdminError::IncorrectKey);
@@ -147,9 +147,10 @@ impl EmbeddedKms {
         // A key that is unknown here makes the same answer as an altered ciphertext: it says nothing about keys.
         let cmk = blob.as_ref().ok().and_then(|blob| self.inner.key(blob.key));
         let arn = cmk.as_ref().map_or_else(|| KeyArn("unknown".to_owned()), |cmk| cmk.record.arn.clone());
+        let version = blob.as_ref().ok().map(|blob| blob.version);
         let opened =
             blob.and_then(|blob| call.open(&self.inner, cmk.as_deref().ok_or(Error::InvalidCiphertext)?, &blob));
-        call.leave(&arn.0, opened.as_ref().map(|_| ()));
+        call.leave(&self.inner, &arn.0, version, opened.as_ref().map(|_| ()));
         Ok((arn, opened?))
     }
 }

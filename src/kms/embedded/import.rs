@@ -114,9 +114,7 @@ impl EmbeddedKms {
         size: WrappingKey,
     ) -> Result<ImportParameters, AdminError> {
         let made = self.make_parameters(principal, key, algorithm, size).await;
-        let done = made.as_ref().map(|_| ());
-        super::audit::administered(Right::GetParametersForImport.name(), principal, &key.0, done);
-        made
+        self.inner.administered(Right::GetParametersForImport.name(), principal, &key.0, made).await
     }
 
     async fn make_parameters(

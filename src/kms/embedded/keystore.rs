@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::kms::{DataKey, EncryptionContext, Error, GeneratedKey, KeyArn, KeyRef, KeyService, Principal, WrappedKey};
+use crate::kms::{
+    AuditTrail, DataKey, EncryptionContext, Error, GeneratedKey, KeyArn, KeyRef, KeyService, Principal, WrappedKey,
+};
 use crate::types::{Clock, random};
 
 use super::call::Call;
@@ -58,6 +60,7 @@ pub(super) struct Inner {
     /// Held for look-ups and for putting finished changes in, never across I/O or `.await`.
     pub(super) state: RwLock<State>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) trail: OnceLock<Arc<dyn AuditTrail>>,
     service_key: Zeroizing<[u8; 32]>,
 }
 
@@ -109,7 +112,7 @@ impl EmbeddedKms {
         };
         let state = load(&root, &records)?;
         let place = Place { region: options.region, account: options.account };
-        let inner = Inner { root, place, disk, state: RwLock::new(state), clock, service_key };
+        let inner = Inner { root, place, disk, state: RwLock::new(state), clock, trail: OnceLock::new(), service_key };
         let one = || Arc::new(Semaphore::new(1));
         Ok(Self { inner: Arc::new(inner), turn: one(), making: one() })
     }
@@ -177,13 +180,15 @@ impl KeyService for EmbeddedKms {
         context: &EncryptionContext,
     ) -> Result<DataKey, Error> {
         let call = Call { right: Right::Decrypt, via: Via::Gateway, principal, context };
-        let opened = self.inner.find(&key.0).and_then(|cmk| call.open(&self.inner, &cmk, &Blob::parse(&wrapped.0)?));
+        let blob = Blob::parse(&wrapped.0);
+        let version = blob.as_ref().ok().map(|blob| blob.version);
+        let opened = self.inner.find(&key.0).and_then(|cmk| call.open(&self.inner, &cmk, &blob?));
         // A blob of another length is one of the API's, not a data key.
         let data_key = opened.and_then(|plain| {
             let bytes = <&[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Error::InvalidCiphertext)?;
             Ok(DataKey::new(*bytes))
         });
-        call.leave(&key.0, data_key.as_ref().map(|_| ()));
+        call.leave(&self.inner, &key.0, version, data_key.as_ref().map(|_| ()));
         data_key
     }
 }

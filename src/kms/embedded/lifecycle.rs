@@ -5,7 +5,6 @@ use crate::kms::{Error, KeyArn, KeyRef, Principal};
 use crate::types::{Timestamp, UserId};
 
 use super::admin::AdminError;
-use super::audit;
 use super::change::Change;
 use super::keystore::{EmbeddedKms, Inner};
 use super::names::KeyId;
@@ -121,7 +120,7 @@ impl EmbeddedKms {
             let done = self.change(move |inner| inner.tend(id)).await?;
             if let Some((operation, arn)) = done {
                 let service = Principal { user: UserId::new("sealgate"), root: true };
-                audit::administered(operation, &service, &arn.0, Ok(()));
+                self.inner.administered(operation, &service, &arn.0, Ok(())).await?;
                 changed += 1;
             }
         }

@@ -98,6 +98,14 @@ impl RootKey {
         }
     }
 
+    /// The root key that there is: `given`, else the one in `data_dir`. Blocking.
+    ///
+    /// # Errors
+    /// [`RootKeyError`].
+    pub fn existing(given: Option<&Path>, data_dir: &Path) -> Result<Self, RootKeyError> {
+        given.map_or_else(|| Self::read(&data_dir.join(FILE_NAME)), Self::read)
+    }
+
     /// Reads a root key file: 32 bytes in base64, white space around them allowed, mode 0600 or stricter.
     ///
     /// # Errors
