@@ -61,6 +61,18 @@ impl Connection {
         Self { stream, buffer: vec![0; 256 << 10] }
     }
 
+    /// As [`Connection::request`]; gives the whole answer, which is not changed.
+    pub(crate) fn whole(mut self, head: &str, body: &[u8]) -> String {
+        let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+        self.stream.write_all(head.as_bytes()).unwrap();
+        self.stream.write_all(body).unwrap();
+        let mut answer = Vec::new();
+        self.stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    }
+
     /// Sends a request and reads its answer to the end; gives the head of the answer.
     pub(crate) fn request(&mut self, head: &str, body: &[u8]) -> String {
         if body.len() <= 64 << 10 {

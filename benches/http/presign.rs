@@ -8,8 +8,26 @@ pub(crate) const ACCESS_KEY: &str = "AKBENCH";
 pub(crate) const SECRET_KEY: &str = "bench-secret-of-one-run-only";
 const REGION: &str = "us-east-1";
 
-/// The path and query of a URL that may be used for an hour. `headers` are signed too (lower-case, sorted by name).
-pub(crate) fn presign(method: &str, host: &str, path: &str, headers: &[(&str, &str)]) -> String {
+/// Who signs.
+#[derive(Clone, Copy)]
+pub(crate) struct Signer<'a> {
+    pub(crate) access_key: &'a str,
+    pub(crate) secret_key: &'a str,
+}
+
+/// The user of the gateways.
+pub(crate) const BENCH: Signer<'static> = Signer { access_key: ACCESS_KEY, secret_key: SECRET_KEY };
+
+/// The path and query of a URL that may be used for an hour. `headers` are signed too (lower-case, sorted by name). `more`
+/// of the query is in canonical form, its names in lower case.
+pub(crate) fn presign(
+    by: Signer<'_>,
+    method: &str,
+    host: &str,
+    path: &str,
+    more: &str,
+    headers: &[(&str, &str)],
+) -> String {
     #[allow(clippy::disallowed_methods, reason = "a client's clock")]
     let now = SystemTime::now();
     let date = timestamp(now);
@@ -18,16 +36,19 @@ pub(crate) fn presign(method: &str, host: &str, path: &str, headers: &[(&str, &s
     all.extend_from_slice(headers);
     let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
     let query = format!(
-        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={ACCESS_KEY}%2F{day}%2F{REGION}%2Fs3%2Faws4_request\
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}%2F{day}%2F{REGION}%2Fs3%2Faws4_request\
          &X-Amz-Date={date}&X-Amz-Expires=3600&X-Amz-SignedHeaders={}",
+        by.access_key,
         names.join("%3B")
     );
     let lines: String = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-    let canonical = format!("{method}\n{path}\n{query}\n{lines}\n{}\nUNSIGNED-PAYLOAD", names.join(";"));
+    // The signature stands among the others on its way and nowhere when it is made.
+    let signed = if more.is_empty() { query.clone() } else { format!("{query}&{more}") };
+    let canonical = format!("{method}\n{path}\n{signed}\n{lines}\n{}\nUNSIGNED-PAYLOAD", names.join(";"));
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{day}/{REGION}/s3/aws4_request\n{}", hex::encode(hash));
-    let key = generate_signing_key(SECRET_KEY, now, REGION, "s3");
-    format!("{path}?{query}&X-Amz-Signature={}", calculate_signature(key, text.as_bytes()))
+    let key = generate_signing_key(by.secret_key, now, REGION, "s3");
+    format!("{path}?{signed}&X-Amz-Signature={}", calculate_signature(key, text.as_bytes()))
 }
 
 /// The same for the OSS dialect: its signature version 4 in the URL, which covers every `x-oss-*` header by itself. The

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use crate::load::{Connection, Job, Verb};
-use crate::presign::{ACCESS_KEY, SECRET_KEY, presign, presign_oss};
+use crate::presign::{ACCESS_KEY, BENCH, SECRET_KEY, Signer, presign, presign_oss};
 
 /// A process that says its address on its first line.
 struct Process {
@@ -40,10 +40,16 @@ pub(crate) struct Gateway(Process);
 
 impl Gateway {
     pub(crate) fn start(directory: &Path) -> Self {
+        Self::start_with(directory, &[])
+    }
+
+    /// One with more settings, from its environment.
+    pub(crate) fn start_with(directory: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealgate"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "error"]);
         command.arg("--data-dir").arg(directory).args(["--default-encryption", "none"]);
         command.env("SEALGATE_ACCESS_KEY_ID", ACCESS_KEY).env("SEALGATE_SECRET_ACCESS_KEY", SECRET_KEY);
+        command.envs(settings.iter().copied());
         let gateway = Self(Process::start(&mut command));
         gateway.send("PUT", "/bench", &[], &[]);
         gateway
@@ -77,8 +83,13 @@ impl Gateway {
         Connection::open(self.0.address).request(&head, body)
     }
 
+    /// The gateway as any S3 server.
+    pub(crate) fn as_server(&self) -> Server<'static> {
+        Server { address: self.0.address, by: BENCH }
+    }
+
     fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], len: usize) -> String {
-        let target = presign(method, &self.0.address.to_string(), path, headers);
+        let target = presign(BENCH, method, &self.0.address.to_string(), path, "", headers);
         self.head_of(method, &target, headers, len)
     }
 
@@ -175,6 +186,65 @@ impl Bare {
         }
     }
 }
+
+/// An S3 server that runs already, with a bucket `bench`.
+#[derive(Clone, Copy)]
+pub(crate) struct Server<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) by: Signer<'a>,
+}
+
+impl Server<'_> {
+    /// Sends a request whose answer must be good; gives the whole answer.
+    pub(crate) fn send(&self, method: &str, path: &str, more: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
+        Connection::open(self.address).whole(&self.head(method, path, more, headers, body.len()), body)
+    }
+
+    fn head(&self, method: &str, path: &str, more: &str, headers: &[(&str, &str)], len: usize) -> String {
+        let host = self.address.to_string();
+        let target = presign(self.by, method, &host, path, more, headers);
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len}\r\n{lines}\r\n")
+    }
+
+    /// GETs of one object, or PUTs of an object for each client.
+    pub(crate) fn job(&self, verb: Verb, size: usize, concurrency: usize, headers: &[(&str, &str)]) -> Job {
+        let body = Arc::new(content(size));
+        let kind = headers.len();
+        let (heads, body) = match verb {
+            Verb::Get => {
+                let path = format!("/bench/get-{kind}-{size}");
+                self.send("PUT", &path, "", headers, &body);
+                (vec![self.head("GET", &path, "", &[], 0); concurrency], Arc::default())
+            }
+            Verb::Put => {
+                let head = |number| self.head("PUT", &format!("/bench/put-{kind}-{size}-{number}"), "", headers, size);
+                ((0..concurrency).map(head).collect(), body)
+            }
+        };
+        Job { address: self.address, concurrency, heads, body }
+    }
+
+    /// Parts of one upload, a number for each client.
+    pub(crate) fn parts(&self, size: usize, concurrency: usize) -> Job {
+        let path = "/bench/parts";
+        let answer = self.send("POST", path, "uploads=", &[], &[]);
+        let id =
+            answer.split("<UploadId>").nth(1).and_then(|rest| rest.split("</UploadId>").next()).expect("an upload");
+        let id = percent_encoding::utf8_percent_encode(id, UNRESERVED);
+        let head = |number| self.head("PUT", path, &format!("partNumber={number}&uploadId={id}"), &[], size);
+        Job {
+            address: self.address,
+            concurrency,
+            heads: (1..=concurrency).map(head).collect(),
+            body: Arc::new(content(size)),
+        }
+    }
+}
+
+/// What a canonical query escapes.
+const UNRESERVED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Bytes that do not compress.
 fn content(size: usize) -> Vec<u8> {
