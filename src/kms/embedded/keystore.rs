@@ -15,7 +15,7 @@ use crate::kms::{
 use crate::types::{Clock, random};
 
 use super::call::Call;
-use super::disk::{self, Disk, Name, Shelf};
+use super::disk::{self, Disk, Name, Shelf, ShelfRecord};
 use super::key_policy::KeyPolicy;
 use super::names::{AliasName, Asked, KeyId, Place};
 use super::record::{AliasRecord, CmkRecord, decode};
@@ -239,7 +239,7 @@ fn altered(what: impl fmt::Display) -> Error {
 }
 
 /// Records by their names.
-type Records = [(Vec<u8>, Vec<u8>)];
+type Records = [ShelfRecord];
 
 fn record(records: &Records, name: Name) -> Option<&[u8]> {
     let name = name.bytes();

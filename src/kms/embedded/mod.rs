@@ -45,7 +45,7 @@ mod wrap;
 pub use admin::{AdminError, KeyDescription, KeyRow, NewKey, Page};
 pub use aliases::AliasDescription;
 pub use direct::{Generated, ReEncryptFrom, random_bytes, version_of};
-pub use disk::Shelf;
+pub use disk::{Shelf, ShelfRecord};
 pub use import::{Expiry, ImportParameters, WrappingAlgorithm, WrappingKey};
 pub use keystore::{EmbeddedKms, KeystoreOptions};
 pub use lifecycle::Scheduled;
