@@ -7,7 +7,7 @@
     ceph.py stop DIR            stops it
 
 Needs radosgw, ceph-mon, ceph-osd and ceph-common (Debian's packages), and root, but no systemd. One copy of everything
-and no authentication inside: for tests only. CEPH_STORE=bluestore keeps objects in a sparse file instead of in memory.
+and no authentication inside: for tests only. CEPH_STORE=memstore keeps objects in memory instead of in a sparse file: 1 GiB of them.
 """
 
 import base64
@@ -80,7 +80,7 @@ mon_warn_on_pool_no_redundancy = false
 osd_pool_default_size = 1
 osd_pool_default_pg_num = 4
 osd_pool_default_pg_autoscale_mode = off
-osd_objectstore = {os.environ.get("CEPH_STORE", "memstore")}
+osd_objectstore = {os.environ.get("CEPH_STORE", "bluestore")}
 osd_memory_target = 1073741824
 bluestore_block_size = {20 << 30}
 bluestore_fsck_on_mkfs = false
