@@ -43,19 +43,22 @@ impl Name {
     }
 }
 
+/// A record on a shelf: its name, and what it says, sealed.
+pub type ShelfRecord = (Vec<u8>, Vec<u8>);
+
 /// Where the keystore's sealed records are kept, under opaque names. Blocking.
 pub trait Shelf: Send + Sync {
     /// All records, in no promised order.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
-    fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error>;
+    fn read_all(&self) -> Result<Vec<ShelfRecord>, Error>;
     /// Writes all of these or none; durable when it returns. `Ok(false)`: others have changed what is there since it was
     /// read, and nothing was written.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error>;
+    fn write(&self, records: Vec<ShelfRecord>) -> Result<bool, Error>;
     /// Whether nothing can be written before the next start.
     fn is_read_only(&self) -> bool;
 }
@@ -110,13 +113,13 @@ impl Disk {
 }
 
 impl Shelf for Disk {
-    fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    fn read_all(&self) -> Result<Vec<ShelfRecord>, Error> {
         let entries = self.db.iterator(IteratorMode::Start);
         entries.map(|entry| entry.map(|(name, value)| (name.into(), value.into())).map_err(|e| opening(&e))).collect()
     }
 
     /// A write that fails is the last: what a failed sync left on the disk cannot be known until the next start reads it.
-    fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error> {
+    fn write(&self, records: Vec<ShelfRecord>) -> Result<bool, Error> {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Unavailable("the keystore is read-only since a write failed; restart".to_owned()));
         }

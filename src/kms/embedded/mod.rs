@@ -30,7 +30,7 @@ mod tests;
 mod wrap;
 
 pub use admin::{AdminError, AliasDescription, KeyDescription, NewKey, Page};
-pub use disk::Shelf;
+pub use disk::{Shelf, ShelfRecord};
 pub use keystore::{EmbeddedKms, Generated, KeystoreOptions};
 pub use names::{AliasName, KeyId, is_arn_of_kms};
 pub use record::{KeyOrigin, KeyState, Tag};
