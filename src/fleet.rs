@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
-use crate::kms::embedded::{EmbeddedKms, RecordSeal, Shelf};
+use crate::kms::embedded::{EmbeddedKms, RecordSeal, Shelf, ShelfRecord};
 use crate::kms::{DataKey, EncryptionContext, Error, GeneratedKey, KeyArn, KeyRef, KeyService, Principal, WrappedKey};
 use crate::store::upstream::{Reserved, Seal};
 
@@ -91,7 +91,7 @@ impl UpstreamShelf {
 }
 
 impl Shelf for UpstreamShelf {
-    fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    fn read_all(&self) -> Result<Vec<ShelfRecord>, Error> {
         let newest = self.runtime.block_on(self.reserved.newest(LINE)).map_err(failed)?;
         let number = newest.as_ref().map(|version| version.number);
         let records: Records = match newest {
@@ -107,7 +107,7 @@ impl Shelf for UpstreamShelf {
         Ok(records.into_iter().collect())
     }
 
-    fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error> {
+    fn write(&self, records: Vec<ShelfRecord>) -> Result<bool, Error> {
         let (number, mut all) = {
             let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             (read.number.map_or(0, |number| number.saturating_add(1)), read.records.clone())
@@ -147,11 +147,11 @@ impl Shelf for UpstreamShelf {
 struct Shared(Arc<UpstreamShelf>);
 
 impl Shelf for Shared {
-    fn read_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    fn read_all(&self) -> Result<Vec<ShelfRecord>, Error> {
         self.0.read_all()
     }
 
-    fn write(&self, records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, Error> {
+    fn write(&self, records: Vec<ShelfRecord>) -> Result<bool, Error> {
         self.0.write(records)
     }
 

@@ -157,6 +157,10 @@ impl From<Failure> for Error {
                 (404, _) => Self::NoSuchObject,
                 (409, "BucketNotEmpty") => Self::BucketNotEmpty,
                 (400, "MetadataTooLarge") => Self::MetadataTooLarge,
+                // OSS has none that begin with a slash.
+                (400, "InvalidObjectName" | "InvalidURI" | "KeyTooLongError") => {
+                    Self::Unsupported("the upstream takes no object of this name")
+                }
                 (507, _) | (_, "QuotaExceeded" | "QuotaExceed" | "StorageFull" | "XMinioStorageFull") => Self::Full,
                 _ if failure.is_refusal() => Self::PreconditionFailed,
                 (501, _) => Self::Unsupported("the upstream does not implement this"),
@@ -184,6 +188,7 @@ mod tests {
         assert!(matches!(Error::from(answer(409, "FileAlreadyExists")), Error::PreconditionFailed));
         assert!(matches!(Error::from(answer(409, "BucketNotEmpty")), Error::BucketNotEmpty));
         assert!(matches!(Error::from(answer(403, "QuotaExceeded")), Error::Full));
+        assert!(matches!(Error::from(answer(400, "InvalidObjectName")), Error::Unsupported(_)));
         for (status, code) in [(500, "InternalError"), (503, "SlowDown"), (403, "AccessDenied"), (502, "")] {
             assert!(matches!(Error::from(answer(status, code)), Error::Unavailable(_)), "{status}");
         }

@@ -5,7 +5,7 @@
 //! * `target`, `probe`: what an upstream is and can do.
 //! * `reserved`, `claims`, `buckets`: what the gateways agree on.
 //! * `headers`, `objects`, `put`, `gathered`, `copy`, `amend`, `listing`, `list`, `memory`: objects.
-//! * `multipart`, `complete`, `sweep`: uploads, and what is left of them.
+//! * `multipart`, `complete`, `stitch`, `sweep`: uploads, and what is left of them.
 
 mod amend;
 mod append;
@@ -31,6 +31,7 @@ mod reserved;
 mod retry;
 mod settings;
 mod sign;
+mod stitch;
 mod sweep;
 mod target;
 #[cfg(test)]
