@@ -132,9 +132,7 @@ async fn finish(
     let cleaned = async {
         // Where nothing went straight, the upload was never used.
         upload.raw(target, at)?.abort().await?;
-        if !upload.in_place {
-            reserved_spot(target, &temporary_name(at)).remove().await?;
-        }
+        reserved_spot(target, &temporary_name(at)).remove().await?;
         discard(&target.reserved, at).await
     };
     if let Err(error) = cleaned.await {
@@ -192,8 +190,7 @@ impl Placing<'_> {
         let all_straight = before.iter().all(|(_, part)| part.staged.is_none());
         let any_straight = !before.is_empty() || last.staged.is_none();
         let room = last.staged.is_some() || last_number.get() < PartNumber::MAX;
-        let same = !self.upload.in_place || self.upload.metadata == self.completion.metadata;
-        if !(all_straight && any_straight && room && same) {
+        if !(all_straight && any_straight && room) {
             return Ok(false);
         }
         if self.target.abilities.partial_completion {
@@ -238,9 +235,6 @@ impl Placing<'_> {
 
     /// Brings what is whole in the temporary place to the object's place.
     async fn copied_over(&self, len: u64) -> Result<(), Refused> {
-        if self.upload.in_place {
-            return if is_there(self.spot, self.upload).await? { Ok(()) } else { Err(Error::NoSuchUpload.into()) };
-        }
         let temporary = reserved_spot(self.target, &temporary_name(self.at));
         let there = temporary.look_without_body().await.map_err(|error| match error {
             Error::NoSuchObject => Error::NoSuchUpload,
@@ -300,11 +294,6 @@ impl Placing<'_> {
             if temporary.tag().await?.is_some() {
                 return Ok(laid);
             }
-        }
-        if self.upload.in_place {
-            return Err(Error::Unsupported(
-                "parts below 5 MiB between larger ones, or parts that are left out, on this upstream",
-            ));
         }
         let raw = self.upload.raw(self.target, self.at)?;
         let there = raw.list().await?;

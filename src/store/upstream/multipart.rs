@@ -34,8 +34,6 @@ pub(super) struct UploadRecord {
     pub(super) initiated: Timestamp,
     /// The upstream's own upload.
     pub(super) upload: String,
-    /// Whether that upload is of the object's own place, or of a temporary one from which it is copied at the end.
-    pub(super) in_place: bool,
     /// The write that the object will be.
     pub(super) write: String,
 }
@@ -97,9 +95,8 @@ pub(super) async fn create(
 ) -> Result<(), Error> {
     let write = fresh_write()?;
     let headers = encode(&metadata, &write, target.client.wire, target.abilities.metadata)?;
-    // An upstream that insists on all parts that were sent may need them elsewhere than in the object's place.
-    let in_place = target.abilities.partial_completion;
-    let spot = if in_place { target.spot(&at.object)? } else { reserved_spot(target, &temporary_name(at)) };
+    // Not in the object's own place: what its metadata is, is known at the completion, and cannot be said then.
+    let spot = reserved_spot(target, &temporary_name(at));
     let upload = Raw::start(spot, headers).await?;
     let record = UploadRecord {
         key: at.object.key.clone(),
@@ -107,7 +104,6 @@ pub(super) async fn create(
         state: state.to_vec(),
         initiated: now,
         upload: upload.as_kept().id,
-        in_place,
         write,
     };
     let name = upload_name(&at.object.bucket, &at.id);
@@ -129,7 +125,7 @@ pub(super) async fn find(reserved: &Reserved, at: &UploadAt) -> Result<UploadRec
 impl UploadRecord {
     /// The upstream's upload.
     pub(super) fn raw(&self, target: &Arc<Target>, at: &UploadAt) -> Result<Kept, Error> {
-        let spot = if self.in_place { target.spot(&at.object)? } else { reserved_spot(target, &temporary_name(at)) };
+        let spot = reserved_spot(target, &temporary_name(at));
         Ok(Raw::resume(spot, self.upload.clone()))
     }
 

@@ -71,7 +71,7 @@ impl<'a> Probe<'a> {
         if !abilities.partial_completion {
             tracing::info!(
                 %endpoint,
-                "the upstream completes uploads with all their parts only: uploads are put together in the reserved place"
+                "the upstream completes uploads with all their parts only: those with parts left out are put together anew"
             );
         }
         if abilities.metadata < METADATA[0] {
