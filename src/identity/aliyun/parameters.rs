@@ -51,7 +51,8 @@ impl Parameters {
         let mut all = BTreeMap::new();
         for pair in pairs(query).chain(pairs(form)) {
             let text = |bytes| String::from_utf8(bytes).map_err(|_| ParameterError::NotText);
-            let (name, value) = (text(pair.name.into_owned())?, zeroize::Zeroizing::new(text(pair.value.into_owned())?));
+            let (name, value) =
+                (text(pair.name.into_owned())?, zeroize::Zeroizing::new(text(pair.value.into_owned())?));
             if all.contains_key(&name) {
                 return Err(ParameterError::Twice(name));
             }
