@@ -351,8 +351,10 @@ async fn upstream_opened(
             (keystore, following as Arc<dyn KeyService>)
         }
     };
+    // Without a cache it is no gateway, but may run beside one.
+    let tool = cache.is_none().then_some("encrypt-bucket");
     let (directory, region, ticking) = (config.data_dir.clone(), config.region.clone(), Arc::clone(clock));
-    let trail = blocking(move || Ok(Trail::open(&directory, trail_seal, region, ticking)?)).await?;
+    let trail = blocking(move || Ok(Trail::open(&directory, tool, trail_seal, region, ticking)?)).await?;
     keystore.audit_with(Arc::new(trail));
     let region = config.region.clone();
     let store = Arc::new(blocking(move || reached.open(region, cache.as_deref()).map_err(Error::Upstream)).await?);
@@ -378,7 +380,7 @@ async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<Embedde
         let options = KeystoreOptions { region: region.clone(), ..KeystoreOptions::default() };
         let keystore = EmbeddedKms::open(&directory, root, options, Arc::clone(&ticking), data_exists)?;
         // The keystore's lock keeps others from this trail.
-        keystore.audit_with(Arc::new(Trail::open(&directory, seal, region, Arc::clone(&ticking))?));
+        keystore.audit_with(Arc::new(Trail::open(&directory, None, seal, region, Arc::clone(&ticking))?));
         let store = LocalStore::open(&directory, ticking)?;
         Ok::<_, Error>((Arc::new(keystore), Arc::new(store)))
     });

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sealgate::store::local::LocalStore;
-use sealgate::store::{Bucket, Commit, Metadata, ObjectStore as _};
+use sealgate::store::{Ahead, Bucket, Commit, Metadata, ObjectStore as _};
 use sealgate::types::{BucketName, ObjectAt, SystemClock, Timestamp, UserId};
 
 use crate::load::Verb;
@@ -182,7 +182,7 @@ impl Store {
 
 async fn put(store: &LocalStore, number: u64) {
     let at = ObjectAt { bucket: bucket(), key: format!("key-{number}").parse().unwrap() };
-    let mut writer = store.put(&at, Metadata::default()).await.unwrap();
+    let mut writer = store.put(&at, Metadata::default(), Ahead::default()).await.unwrap();
     writer.write(Bytes::from(vec![7; SIZE])).await.unwrap();
     writer.commit(Commit::default()).await.unwrap();
 }

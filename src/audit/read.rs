@@ -47,6 +47,20 @@ impl FileName {
     }
 }
 
+/// The directories of the trails of a data directory: the gateway's first, then those of tools.
+fn trails(data_dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let directory = data_dir.join(DIRECTORY);
+    let mut tools = Vec::new();
+    for entry in fs::read_dir(&directory).map_err(Error::io(&directory))? {
+        let path = entry.map_err(Error::io(&directory))?.path();
+        if path.is_dir() {
+            tools.push(path);
+        }
+    }
+    tools.sort();
+    Ok(std::iter::once(directory).chain(tools).collect())
+}
+
 /// The files of lines, in the order of their lines.
 fn files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
@@ -120,19 +134,31 @@ pub struct Found {
     pub problems: Vec<String>,
 }
 
-/// Verifies the chain from its first line to its head. Blocking.
+/// Verifies each chain from its first line to its head. Blocking.
 ///
 /// # Errors
 /// [`Error`]: a file cannot be read.
 pub fn verify(data_dir: &Path, seal: &RecordSeal) -> Result<Found, Error> {
-    let directory = data_dir.join(DIRECTORY);
+    let mut all = Found::default();
+    for directory in trails(data_dir)? {
+        let found = verify_one(&directory, seal)?;
+        all.lines = all.lines.saturating_add(found.lines);
+        all.problems.extend(found.problems.into_iter().map(|problem| match directory.strip_prefix(data_dir) {
+            Ok(within) => format!("{}: {problem}", within.display()),
+            Err(_) => problem,
+        }));
+    }
+    Ok(all)
+}
+
+fn verify_one(directory: &Path, seal: &RecordSeal) -> Result<Found, Error> {
     // First: a running gateway may go on meanwhile, and lines are there before the head says so.
-    let head = head(&directory, seal)?;
+    let head = head(directory, seal)?;
     let mut walk = Walk::default();
     if let Head::At(head) = &head {
         walk.head = Some(*head);
     }
-    for path in files(&directory)? {
+    for path in files(directory)? {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         walk.earlier = std::mem::take(&mut walk.current);
         let mut number = 0_u64;
@@ -226,13 +252,21 @@ impl Question {
     }
 }
 
-/// Shows the lines that answer a question, oldest first; gives how many. Blocking.
+/// Shows the lines that answer a question, oldest first (of each trail); gives how many. Blocking.
 ///
 /// # Errors
 /// [`Error`]: a file cannot be read.
 pub fn query(data_dir: &Path, question: &Question, mut show: impl FnMut(&str)) -> Result<u64, Error> {
+    let mut count = 0_u64;
+    for directory in trails(data_dir)? {
+        count = count.saturating_add(query_one(&directory, question, &mut show)?);
+    }
+    Ok(count)
+}
+
+fn query_one(directory: &Path, question: &Question, show: &mut impl FnMut(&str)) -> Result<u64, Error> {
     let (mut last, mut count) = (0, 0_u64);
-    for path in files(&data_dir.join(DIRECTORY))? {
+    for path in files(directory)? {
         lines(&path, |line| {
             let Ok(value) = serde_json::from_slice::<Value>(line) else { return };
             let sequence = value.get("sequence").and_then(Value::as_u64).unwrap_or_default();

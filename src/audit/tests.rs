@@ -40,7 +40,7 @@ impl House {
 
     fn open(&self) -> Trail {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Trail::open(self.dir.path(), Self::seal(), "us-east-1".to_owned(), clock).unwrap()
+        Trail::open(self.dir.path(), None, Self::seal(), "us-east-1".to_owned(), clock).unwrap()
     }
 
     fn verify(&self) -> Found {
@@ -238,6 +238,23 @@ async fn a_trail_that_cannot_be_written_holds_events_and_then_stops_keys() {
     drop(trail);
     // The change that was refused stands in it all the same: it may have been made.
     assert_eq!(house.verify(), Found { lines: 3 + (1 << 16), problems: vec![] });
+}
+
+#[tokio::test]
+async fn a_tool_has_a_trail_of_its_own_beside_a_gateways() {
+    let house = House::new();
+    let trail = house.open();
+    let clock = || Arc::clone(&house.clock) as Arc<dyn Clock>;
+    let again = Trail::open(house.dir.path(), None, House::seal(), "us-east-1".to_owned(), clock());
+    assert!(again.is_err(), "two would write one chain");
+    let tool = Trail::open(house.dir.path(), Some("tool"), House::seal(), "us-east-1".to_owned(), clock()).unwrap();
+    changed(&trail, "EnableKey").await.unwrap();
+    changed(&tool, "DisableKey").await.unwrap();
+    assert_eq!(house.ask(&Question::default()).len(), 2);
+    assert_eq!(house.verify(), Found { lines: 2, problems: vec![] });
+    drop(tool);
+    fs::remove_file(house.dir.path().join(DIRECTORY).join("tool").join("head")).unwrap();
+    assert_eq!(house.verify().problems, ["audit/tool: the head is missing"]);
 }
 
 #[tokio::test]

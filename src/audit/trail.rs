@@ -72,12 +72,20 @@ impl fmt::Debug for Trail {
 }
 
 impl Trail {
-    /// Goes on with the trail in `data_dir/audit`, or begins it. Blocking.
+    /// Goes on with a trail in `data_dir/audit`, or begins it: the gateway's, or that of a `tool`, which may run beside a
+    /// gateway and has a directory of its own in there. Blocking.
     ///
     /// # Errors
     /// [`Error`]: the directory cannot be read or written, or another process writes this trail.
-    pub fn open(data_dir: &Path, seal: RecordSeal, region: String, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub fn open(
+        data_dir: &Path,
+        tool: Option<&str>,
+        seal: RecordSeal,
+        region: String,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let directory = data_dir.join(DIRECTORY);
+        let directory = tool.map_or_else(|| directory.clone(), |tool| directory.join(tool));
         fs::create_dir_all(&directory).map_err(Error::io(&directory))?;
         let path = directory.join(read::HEAD);
         let head = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);

@@ -62,7 +62,7 @@ fn split(query: &str) -> impl Iterator<Item = (&str, &str, &str)> {
 }
 
 /// The values, not decoded yet, of the parameters with such a name.
-fn named<'a>(query: &'a str, is_meant: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = &'a str> {
+fn named(query: &str, is_meant: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = &str> {
     split(query).filter(move |(_, name, _)| is_meant(&form_decode(name))).map(|(_, _, value)| value)
 }
 
