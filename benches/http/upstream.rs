@@ -24,7 +24,7 @@ pub(crate) fn run(directory: &Path, settings: &Settings) {
         return;
     };
     let words: Vec<&str> = upstream.split(',').collect();
-    let [endpoint, access_key, secret_key] = words.as_slice() else { panic!("SEALGATE_TEST_UPSTREAM: three words") };
+    let [endpoint, access_key, secret_key] = <[&str; 3]>::try_from(words).expect("SEALGATE_TEST_UPSTREAM: three words");
     let straight = Server {
         address: endpoint.trim_start_matches("http://").parse().unwrap(),
         by: Signer { access_key, secret_key },
