@@ -91,7 +91,7 @@ pub struct Flags {
     /// Where the embedded keystore is kept: local or upstream [default: where ciphertext is].
     #[arg(long, value_name = "KIND")]
     keystore: Option<String>,
-    /// Address of the upstream object store, such as https://s3.example.com.
+    /// Address of the upstream object store, such as `https://s3.example.com`.
     #[arg(long, value_name = "URL")]
     upstream_endpoint: Option<String>,
     /// Region of the upstream [default: us-east-1].

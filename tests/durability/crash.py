@@ -148,13 +148,14 @@ class Crew:
 
     def see_salts(self):
         """No two files are sealed with one salt: not a part and its next attempt, not what was written before a crash and
-        what is written after it. A part's header is 48 bytes, the last 32 of which are the salt."""
+        what is written after it. A part's header is 48 bytes, the last 32 of which are the salt. Of one file there may be two
+        names, when something was appended to a body that a copy shares."""
         for entry in self.server.body_files():
             with open(entry.path, "rb") as file:
                 header = file.read(48)
             if header[:4] == b"SGE1" and len(header) == 48:
-                other = self.salts.setdefault(header[16:], entry.name)
-                assert other == entry.name, f"{other} and {entry.name} have one salt"
+                name, inode = self.salts.setdefault(header[16:], (entry.name, entry.inode()))
+                assert inode == entry.inode(), f"{name} and {entry.name} have one salt"
 
 
 def wait_until_clean(server, timeout=30):
