@@ -65,7 +65,8 @@ impl Handler for Front {
             return refusal(&parts.method, http::StatusCode::INTERNAL_SERVER_ERROR, String::new(), &request_id);
         };
         let origin = Origin { request_id: request_id.clone(), peer: connection.peer.ip().to_canonical() };
-        audit::during(origin, self.answer(parts, body, connection, request_id)).await
+        // On the heap: hyper keeps room for this future in every connection, also in one that is idle.
+        audit::during(origin, Box::pin(self.answer(parts, body, connection, request_id))).await
     }
 }
 

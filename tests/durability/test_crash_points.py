@@ -9,8 +9,8 @@ from inject import WRITING, killing
 CHANGES = {
     "put of a small object": r"put .* (0|1|1000|8000) s3",
     "put of a large object": r"put .* (20000|65536|70001|200000) \w+",
-    "first append": r"append \S+ at 0 .*",
-    "append": r"append \S+ at [1-9].*",
+    "first append": r"append \S+ at 0 (20000|65536|70001|200000) s3",
+    "append": r"append \S+ at [1-9]\d* (20000|65536|70001|200000) s3",
     "copy": r"copy .*",
     "delete": r"delete \S+",
     "create upload": r"create upload .*",
