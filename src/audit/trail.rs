@@ -209,6 +209,8 @@ impl Writer {
             }
             let due = !waiting.is_empty() || last || synced.elapsed() >= SYNC_EVERY;
             let done = self.write().and_then(|()| if due { self.sync() } else { Ok(()) });
+            // Before anybody is told: who is may ask at once whether there is room.
+            shared.queue().held = self.lines.len();
             match done {
                 Ok(()) if due => {
                     #[allow(clippy::disallowed_methods, reason = "measures how long, not when")]
@@ -224,7 +226,6 @@ impl Writer {
                     (self.file, self.written) = (None, 0);
                 }
             }
-            shared.queue().held = self.lines.len();
             if last {
                 return;
             }
