@@ -78,7 +78,7 @@ def test_deleted_material_closes_objects_until_the_same_comes_back(kms, s3, buck
 
 def test_material_expires_and_comes_back(kms, s3, bucket, waiting, tmp_path):
     material = secrets.token_bytes(32)
-    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=10)
     bring(kms, tmp_path, waiting, material, {"ValidTo": end})
     described = kms.describe_key(KeyId=waiting)["KeyMetadata"]
     assert described["ExpirationModel"] == "KEY_MATERIAL_EXPIRES" and abs(described["ValidTo"] - end) < datetime.timedelta(seconds=1)
