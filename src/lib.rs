@@ -15,6 +15,7 @@
 
 pub mod audit;
 pub mod config;
+mod deliver;
 pub mod dialect;
 pub mod encrypt;
 pub mod fleet;

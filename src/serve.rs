@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Trail;
 use crate::config::{Config, Credential as Configured, KeystoreKind, ROOT_USER, Secret as ConfiguredSecret, StoreKind};
+use crate::deliver::{self, Destination};
 use crate::dialect::kms::KmsApi;
 use crate::dialect::kms::aliyun::AliyunApi;
 use crate::dialect::oss::{Hosts, OssConfig, OssDialect};
@@ -19,7 +20,7 @@ use crate::fleet::{Following, PlaceSeal, UpstreamShelf, shared};
 use crate::gateway::Gateway;
 use crate::identity::{Credential, Credentials, OssVerifier, Secret, SigV2, Verifier};
 use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, RootKey};
-use crate::kms::{KeyService, ServiceKey, Watched};
+use crate::kms::{AuditTrail, KeyService, ServiceKey, Watched};
 use crate::listener::{self, Options, admin::Admin};
 use crate::metrics::Metrics;
 use crate::sse::Keyring;
@@ -89,7 +90,7 @@ pub enum Error {
 pub async fn serve(config: Config) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Rooms { front, kept, keystore } = rooms(&config, &clock, &metrics).await?;
+    let Rooms { front, kept, keystore, gateway, trail } = rooms(&config, &clock, &metrics).await?;
     let tended = Arc::clone(&keystore);
     let kept = Arc::new(kept);
     let front = Arc::new(front);
@@ -131,9 +132,20 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         Ok::<_, Error>(())
     };
     let tending = tend(&tended, &shutdown);
-    let (drained, _, stopped, ()) = tokio::join!(serving, admin, stopped, tending);
+    let delivering = async {
+        if let Some(to) = destination(&config) {
+            deliver::keep_delivering(&trail, &gateway, &to, &shutdown).await;
+        }
+    };
+    let (drained, _, stopped, (), ()) = tokio::join!(serving, admin, stopped, tending, delivering);
     tracing::info!(cut = drained.cut, "drained");
     stopped
+}
+
+/// Where finished files of the audit trail go, if anywhere.
+fn destination(config: &Config) -> Option<Destination> {
+    let bucket = config.audit_bucket.clone()?;
+    Some(Destination { bucket, prefix: format!("{}{}/", config.audit_prefix, config.region) })
 }
 
 /// How often the keystore is asked what became due.
@@ -174,6 +186,8 @@ struct Rooms {
     front: Front,
     kept: Kept,
     keystore: Arc<EmbeddedKms>,
+    gateway: Arc<Gateway>,
+    trail: Arc<Trail>,
 }
 
 /// Where ciphertext is, as far as it is watched.
@@ -238,12 +252,13 @@ struct Storage {
     keys: Arc<dyn KeyService>,
     store: Arc<dyn ObjectStore>,
     kept: Kept,
+    trail: Arc<Trail>,
 }
 
 /// Joins the rooms, from the store to the edge.
 async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Rooms, Error> {
     let credentials = Arc::new(credentials(config)?);
-    let Storage { keystore, keys, store, kept } = match config.store {
+    let Storage { keystore, keys, store, kept, trail } = match config.store {
         StoreKind::Local => local_storage(config, clock).await?,
         StoreKind::Upstream => upstream_storage(config, clock).await?,
     };
@@ -274,23 +289,24 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
     let front = Front::new(
         Edge::new(credentials, Arc::clone(clock), edge),
         S3Dialect::new(Arc::clone(&gateway), BaseDomains::new(config.base_domains.clone())),
-        OssDialect::new(gateway, verifier, oss),
+        OssDialect::new(Arc::clone(&gateway), verifier, oss),
         kms,
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     );
-    Ok(Rooms { front, kept, keystore })
+    Ok(Rooms { front, kept, keystore, gateway, trail })
 }
 
 async fn local_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Storage, Error> {
     if config.keystore_kind() == KeystoreKind::Upstream {
         return Err(Error::NoUpstream);
     }
-    let (keystore, store) = storage(config, clock).await?;
+    let Local { keystore, store, trail } = storage(config, clock).await?;
     Ok(Storage {
         keys: Arc::clone(&keystore) as Arc<dyn KeyService>,
         keystore,
         store: Arc::clone(&store) as Arc<dyn ObjectStore>,
         kept: Kept::Local(store),
+        trail,
     })
 }
 
@@ -304,8 +320,8 @@ async fn upstream_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Sto
     let opened = upstream_opened(config, clock, Some(config.data_dir.join("cache"))).await?;
     let kept = Kept::Upstream(Pulse::of(&opened.store));
     keep_swept(&opened.store, config.upstream.abandoned_after);
-    let UpstreamOpened { keystore, keys, store } = opened;
-    Ok(Storage { keystore, keys, store, kept })
+    let UpstreamOpened { keystore, keys, store, trail } = opened;
+    Ok(Storage { keystore, keys, store, kept, trail })
 }
 
 /// Keystore, keys and store of an upstream.
@@ -313,6 +329,7 @@ struct UpstreamOpened {
     keystore: Arc<EmbeddedKms>,
     keys: Arc<dyn KeyService>,
     store: Arc<UpstreamStore>,
+    trail: Arc<Trail>,
 }
 
 async fn upstream_opened(
@@ -355,10 +372,11 @@ async fn upstream_opened(
     let tool = cache.is_none().then_some("encrypt-bucket");
     let (directory, region, ticking) = (config.data_dir.clone(), config.region.clone(), Arc::clone(clock));
     let trail = blocking(move || Ok(Trail::open(&directory, tool, trail_seal, region, ticking)?)).await?;
-    keystore.audit_with(Arc::new(trail));
+    let trail = Arc::new(trail);
+    keystore.audit_with(Arc::clone(&trail) as Arc<dyn AuditTrail>);
     let region = config.region.clone();
     let store = Arc::new(blocking(move || reached.open(region, cache.as_deref()).map_err(Error::Upstream)).await?);
-    Ok(UpstreamOpened { keystore, keys, store })
+    Ok(UpstreamOpened { keystore, keys, store, trail })
 }
 
 /// The names under which OSS clients reach the gateway.
@@ -367,8 +385,15 @@ fn hosts(config: &Config) -> Hosts {
     Hosts::new(&config.base_domains, &config.oss_domains, bound)
 }
 
+/// Keystore and store on local disk.
+struct Local {
+    keystore: Arc<EmbeddedKms>,
+    store: Arc<LocalStore>,
+    trail: Arc<Trail>,
+}
+
 /// Opens keystore and store on local disk.
-async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<EmbeddedKms>, Arc<LocalStore>), Error> {
+async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Local, Error> {
     let directory = config.data_dir.clone();
     let (given, region, ticking) = (config.root_key_file.clone(), config.region.clone(), Arc::clone(clock));
     // Opening reads and syncs files: not on an async thread.
@@ -380,9 +405,10 @@ async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<Embedde
         let options = KeystoreOptions { region: region.clone(), ..KeystoreOptions::default() };
         let keystore = EmbeddedKms::open(&directory, root, options, Arc::clone(&ticking), data_exists)?;
         // The keystore's lock keeps others from this trail.
-        keystore.audit_with(Arc::new(Trail::open(&directory, None, seal, region, Arc::clone(&ticking))?));
+        let trail = Arc::new(Trail::open(&directory, None, seal, region, Arc::clone(&ticking))?);
+        keystore.audit_with(Arc::clone(&trail) as Arc<dyn AuditTrail>);
         let store = LocalStore::open(&directory, ticking)?;
-        Ok::<_, Error>((Arc::new(keystore), Arc::new(store)))
+        Ok::<_, Error>(Local { keystore: Arc::new(keystore), store: Arc::new(store), trail })
     });
     opened.await.map_err(|error| Error::DataDir(std::io::Error::other(error)))?
 }
@@ -396,7 +422,7 @@ pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error
         return Err(Error::NotLocal);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (keystore, store) = storage(config, &clock).await?;
+    let Local { keystore, store, .. } = storage(config, &clock).await?;
     let service = ServiceKey::new(*keystore.service_key());
     let keys = Keyring::new(keystore as Arc<dyn KeyService>, service);
     Ok((Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock), store))
@@ -411,7 +437,7 @@ pub async fn opened_upstream(config: &Config) -> Result<(Gateway, Arc<UpstreamSt
         return Err(Error::NoUpstream);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let UpstreamOpened { keystore, keys, store } = upstream_opened(config, &clock, None).await?;
+    let UpstreamOpened { keystore, keys, store, .. } = upstream_opened(config, &clock, None).await?;
     let keys = Keyring::new(keys, ServiceKey::new(*keystore.service_key()));
     let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock);
     Ok((gateway.defaulting_to(config.default_encryption), store))

@@ -3,7 +3,7 @@
 //! busy neighbour slows all sides of a ratio; medians of rounds are compared. Absolute figures are printed beside the
 //! ratios for orientation only: they are this machine's, not the software's.
 //!
-//! `BENCH_ONLY=http|oss|durable|memory|scale|upstream` runs one section and `BENCH_CELL` those rows whose name contains it;
+//! `BENCH_ONLY=http|oss|durable|trail|memory|scale|upstream` runs one section and `BENCH_CELL` those rows whose name contains it;
 //! `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change how much is done.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed benchmark")]
@@ -15,6 +15,7 @@ mod oss;
 mod presign;
 mod scale;
 mod server;
+mod trail;
 mod upstream;
 
 use std::time::Duration;
@@ -48,6 +49,9 @@ fn main() {
     if settings.wants("durable") {
         durable::run(&gateway, &bare, directory.path(), &settings);
         durable::large(&gateway, directory.path(), &settings);
+    }
+    if settings.wants("trail") {
+        trail::run(&gateway, directory.path(), &settings);
     }
     if settings.wants("upstream") {
         upstream::run(directory.path(), &settings);

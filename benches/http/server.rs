@@ -62,6 +62,11 @@ impl Gateway {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
+    /// The CPU time that the process has taken, in microseconds.
+    pub(crate) fn cpu_micros(&self) -> f64 {
+        crate::trail::cpu_micros(self.0.child.id())
+    }
+
     /// Puts this many small objects.
     pub(crate) fn fill(&self, count: usize) {
         const CONNECTIONS: usize = 64;

@@ -5,11 +5,13 @@
 //! * `event`: what a line says.
 //! * `chain`: how lines hang together, and the sealed head that says how far they must go.
 //! * `trail`: the thread that writes and syncs them, in files of an hour each.
+//! * `closed`: the files that are finished, for who takes them elsewhere.
 //! * `read`: verifying and searching the files of a running or stopped gateway.
 //!
 //! This room knows the key service's events. It must not know keys, objects or buckets but by the names in those.
 
 mod chain;
+mod closed;
 mod event;
 mod origin;
 mod read;
@@ -17,6 +19,7 @@ mod read;
 mod tests;
 mod trail;
 
+pub use closed::Closed;
 pub use origin::{Origin, during};
 pub use read::{Found, Question, query, time, verify};
 pub use trail::Trail;

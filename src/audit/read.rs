@@ -18,6 +18,9 @@ use super::{DIRECTORY, Error, event};
 /// The file of the sealed head.
 pub(super) const HEAD: &str = "head";
 
+/// The file that names the trail.
+pub(super) const ID: &str = "id";
+
 /// The name of a file of lines: `trail-<first line, 20 digits>-<hour>[-<attempt>].jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileName {
@@ -38,7 +41,7 @@ impl fmt::Display for FileName {
 }
 
 impl FileName {
-    fn parse(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         let mut words = name.strip_prefix("trail-")?.strip_suffix(".jsonl")?.split('-');
         let sequence = words.next()?.parse().ok()?;
         let hour = words.next()?.to_owned();
@@ -48,7 +51,7 @@ impl FileName {
 }
 
 /// The directories of the trails of a data directory: the gateway's first, then those of tools.
-fn trails(data_dir: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn trails(data_dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let directory = data_dir.join(DIRECTORY);
     let mut tools = Vec::new();
     for entry in fs::read_dir(&directory).map_err(Error::io(&directory))? {
@@ -63,13 +66,18 @@ fn trails(data_dir: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// The files of lines, in the order of their lines.
 fn files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    Ok(named_files(directory)?.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The same, with what their names say.
+pub(super) fn named_files(directory: &Path) -> Result<Vec<(FileName, PathBuf)>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(Error::io(directory))? {
         let entry = entry.map_err(Error::io(directory))?;
         found.extend(entry.file_name().to_str().and_then(FileName::parse).map(|name| (name, entry.path())));
     }
     found.sort();
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    Ok(found)
 }
 
 /// Shows every whole line of a file, without its line feed.

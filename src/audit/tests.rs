@@ -281,3 +281,56 @@ async fn questions_are_answered_by_key_time_operation_and_user() {
         assert_eq!(time(wrong, now), None, "{wrong}");
     }
 }
+
+/// The names and texts of what is finished.
+async fn closed(trail: &Trail) -> Vec<(String, String)> {
+    let closed = trail.closed().await.unwrap();
+    closed.iter().map(|closed| (closed.name.clone(), fs::read_to_string(&closed.path).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_file_is_finished_when_its_hour_is_over_and_taken_once() {
+    let house = House::new();
+    let trail = house.open();
+    assert!(closed(&trail).await.is_empty());
+    changed(&trail, "EnableKey").await.unwrap();
+    assert!(closed(&trail).await.is_empty(), "its hour is not over");
+
+    house.clock.0.fetch_add(HOUR, Ordering::SeqCst);
+    let [(name, text)] = closed(&trail).await.try_into().unwrap();
+    assert!(name.starts_with("2026/09/21/") && name.ends_with("-20260921T14.jsonl"), "{name}");
+    assert_eq!(text.lines().count(), 1);
+    // What comes afterwards is in a file of its own.
+    changed(&trail, "DisableKey").await.unwrap();
+    assert_eq!(closed(&trail).await, [(name.clone(), text.clone())]);
+
+    trail.closed().await.unwrap()[0].delivered().unwrap();
+    assert!(closed(&trail).await.is_empty());
+    house.clock.0.fetch_add(HOUR, Ordering::SeqCst);
+    let [(next, later)] = closed(&trail).await.try_into().unwrap();
+    assert!(next > name && later.contains("DisableKey"), "{next}");
+
+    // A start begins a new file, so that the one before is finished; without the mark everything is.
+    drop(trail);
+    fs::remove_file(house.dir.path().join(DIRECTORY).join("delivered")).unwrap();
+    assert_eq!(closed(&house.open()).await, [(name, text), (next, later)]);
+}
+
+#[tokio::test]
+async fn the_trail_of_a_tool_is_finished_when_the_tool_is() {
+    let house = House::new();
+    let trail = house.open();
+    let clock = Arc::clone(&house.clock) as Arc<dyn Clock>;
+    let tool = Trail::open(house.dir.path(), Some("tool"), House::seal(), "us-east-1".to_owned(), clock).unwrap();
+    changed(&tool, "EnableKey").await.unwrap();
+    house.clock.0.fetch_add(HOUR, Ordering::SeqCst);
+    assert!(closed(&trail).await.is_empty(), "it may write yet");
+    drop(tool);
+    let [(name, text)] = closed(&trail).await.try_into().unwrap();
+    assert!(text.contains("EnableKey"));
+    // Two trails of one hour have names of their own.
+    changed(&trail, "EnableKey").await.unwrap();
+    house.clock.0.fetch_add(HOUR, Ordering::SeqCst);
+    let names: Vec<String> = closed(&trail).await.into_iter().map(|(name, _)| name).collect();
+    assert!(names.len() == 2 && names.contains(&name) && names[0] != names[1], "{names:?}");
+}

@@ -22,6 +22,7 @@ use crate::kms::{AuditTrail, KeyEvent};
 use crate::types::Clock;
 
 use super::chain::End;
+use super::closed::{self, Closed};
 use super::read::{self, FileName};
 use super::{DIRECTORY, Error, event, origin};
 
@@ -54,9 +55,17 @@ struct Queue {
     events: Vec<Pending>,
     /// How many of those are waited for.
     waited_for: usize,
+    asking: Vec<Asking>,
     /// What the thread has taken and not synced.
     held: usize,
     closed: bool,
+}
+
+/// Somebody who asks what is finished.
+struct Asking {
+    /// The hour that it is.
+    hour: String,
+    answer: oneshot::Sender<Result<Vec<Closed>, Error>>,
 }
 
 struct Pending {
@@ -93,11 +102,36 @@ impl Trail {
         // Two that write would make two chains of it.
         head.try_lock().map_err(|error| Error::io(&path)(error.into()))?;
         let end = read::end(&directory, &seal)?;
-        let writer = Writer { directory, seal, head, end, file: None, lines: Vec::new(), written: 0 };
+        closed::name(&directory)?;
+        let data_dir = data_dir.to_owned();
+        let writer = Writer {
+            data_dir: data_dir.clone(),
+            directory,
+            seal,
+            head,
+            end,
+            file: None,
+            lines: Vec::new(),
+            written: 0,
+        };
         let shared = Arc::new(Shared::default());
         let mine = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(&mine));
-        Ok(Self { shared, region, clock, thread: Some(thread.map_err(Error::io(data_dir))?) })
+        Ok(Self { shared, region, clock, thread: Some(thread.map_err(Error::io(&data_dir))?) })
+    }
+
+    /// The files that are finished and not marked as delivered, of the gateway's trail and of those of tools that do not run
+    /// now; the oldest of each first. A file is finished when its hour is over or the next has begun.
+    ///
+    /// # Errors
+    /// [`Error`]: the directory cannot be read.
+    pub async fn closed(&self) -> Result<Vec<Closed>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let hour = event::hour(self.clock.now());
+        self.shared.queue().asking.push(Asking { hour, answer });
+        self.shared.wake.notify_one();
+        // Without its thread a trail finishes nothing.
+        answered.await.unwrap_or_else(|_| Ok(Vec::new()))
     }
 
     fn put(&self, event: &KeyEvent<'_>, done: Option<oneshot::Sender<()>>) {
@@ -156,7 +190,7 @@ impl Shared {
     /// Waits for a batch: until events came and a moment more, at once where one is waited for, and no longer than a sync
     /// may be put off. Gives it, and whether it is the last.
     fn take(&self) -> (Vec<Pending>, bool) {
-        let calm = |queue: &mut Queue| queue.events.is_empty() && !queue.closed;
+        let calm = |queue: &mut Queue| queue.events.is_empty() && queue.asking.is_empty() && !queue.closed;
         let waited = self.wake.wait_timeout_while(self.queue(), SYNC_EVERY, calm);
         let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let gathering = |queue: &mut Queue| !queue.events.is_empty() && queue.waited_for == 0 && !queue.closed;
@@ -170,6 +204,7 @@ impl Shared {
 }
 
 struct Writer {
+    data_dir: PathBuf,
     directory: PathBuf,
     seal: RecordSeal,
     head: File,
@@ -226,10 +261,23 @@ impl Writer {
                     (self.file, self.written) = (None, 0);
                 }
             }
+            let asking = std::mem::take(&mut shared.queue().asking);
+            for Asking { hour, answer } in asking {
+                let _ = answer.send(self.closed(&hour));
+            }
             if last {
                 return;
             }
         }
+    }
+
+    /// What is finished when it is this hour.
+    fn closed(&mut self, hour: &str) -> Result<Vec<Closed>, Error> {
+        // What comes late for an hour that is over goes into a file of its own.
+        if self.lines.is_empty() && self.file.as_ref().is_some_and(|open| open.hour != hour) {
+            self.file = None;
+        }
+        closed::of(&self.data_dir, self.file.as_ref().map(|open| open.path.as_path()))
     }
 
     /// Writes what is not in the file yet, and goes on to the next file where the hour or the size asks for it.

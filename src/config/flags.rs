@@ -79,6 +79,12 @@ pub struct Flags {
     /// Read one write of so many back to see that it is ciphertext; 0: none [default: 0].
     #[arg(long, value_name = "NUMBER")]
     verify_writes_sample: Option<String>,
+    /// Bucket into which finished files of the audit trail are written.
+    #[arg(long, value_name = "BUCKET")]
+    audit_bucket: Option<String>,
+    /// What the keys of those objects begin with [default: sealgate-audit/].
+    #[arg(long, value_name = "PREFIX")]
+    audit_prefix: Option<String>,
     /// Connections served at once [default: 16384].
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<String>,
@@ -169,6 +175,8 @@ impl Flags {
             body_idle_timeout,
             body_min_rate,
             verify_writes_sample,
+            audit_bucket,
+            audit_prefix,
             max_connections,
             drain_timeout,
             store,
@@ -213,6 +221,8 @@ impl Flags {
             ("body_idle_timeout", body_idle_timeout),
             ("body_min_rate", body_min_rate),
             ("verify_writes_sample", verify_writes_sample),
+            ("audit_bucket", audit_bucket),
+            ("audit_prefix", audit_prefix),
             ("max_connections", max_connections),
             ("drain_timeout", drain_timeout),
             ("store", store),

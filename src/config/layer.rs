@@ -35,6 +35,8 @@ pub(super) const FIELDS: &[&str] = &[
     "body_idle_timeout",
     "body_min_rate",
     "verify_writes_sample",
+    "audit_bucket",
+    "audit_prefix",
     "max_connections",
     "drain_timeout",
     "store",

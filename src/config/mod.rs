@@ -107,6 +107,10 @@ pub struct Config {
     pub body_min_rate: u64,
     /// One write of so many is read back to see that it is ciphertext; 0: none.
     pub verify_writes_sample: u64,
+    /// Where finished files of the audit trail are written to.
+    pub audit_bucket: Option<BucketName>,
+    /// What the keys of those objects begin with.
+    pub audit_prefix: String,
     /// How many connections are served at once; more wait to be accepted.
     pub max_connections: usize,
     /// How long requests in flight may go on after SIGTERM.
@@ -143,6 +147,8 @@ impl Default for Config {
             body_idle_timeout: Duration::from_secs(60),
             body_min_rate: 1024,
             verify_writes_sample: 0,
+            audit_bucket: None,
+            audit_prefix: "sealgate-audit/".to_owned(),
             max_connections: 16_384,
             drain_timeout: Duration::from_secs(30),
             store: StoreKind::Local,
@@ -222,6 +228,8 @@ impl Config {
             verify_writes_sample: layers
                 .one::<setting::Rate>("verify_writes_sample")?
                 .map_or(d.verify_writes_sample, |rate| rate.0),
+            audit_bucket: layers.one("audit_bucket")?,
+            audit_prefix: layers.one::<setting::Prefix>("audit_prefix")?.map_or(d.audit_prefix, |prefix| prefix.0),
             max_connections: layers.one::<setting::Connections>("max_connections")?.map_or(d.max_connections, |n| n.0),
             drain_timeout: seconds(layers, "drain_timeout", d.drain_timeout)?,
             store: layers.one("store")?.unwrap_or(d.store),

@@ -157,6 +157,21 @@ impl Setting for Region {
 /// A host name without port, in lower case.
 pub(super) struct Domain(pub(super) String);
 
+/// What object keys begin with.
+pub(super) struct Prefix(pub(super) String);
+
+impl Setting for Prefix {
+    fn parse(text: &str) -> Result<Self, String> {
+        // A date and a file's name follow; keys are not longer than 1024 bytes.
+        if text.len() > 800 || text.starts_with('/') || text.chars().any(char::is_control) {
+            return Err(format!(
+                "{text:?} is nothing that a key should begin with: at most 800 bytes, no slash in front"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl Setting for Domain {
     fn parse(text: &str) -> Result<Self, String> {
         let label = |part: &str| {

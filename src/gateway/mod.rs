@@ -21,6 +21,7 @@ mod conditions;
 mod copy;
 mod cors;
 mod delete;
+mod deliver;
 mod digest;
 mod encrypt;
 mod error;

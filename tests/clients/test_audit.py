@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -123,3 +125,65 @@ def test_times_that_are_none_are_refused(house):
     assert done.returncode == 2 and "yesterday" in done.stderr
     assert events(house, "--since", "0s") == []
     assert len(events(house, "--since", "1h")) == len(events(house, "--until", "2999-01-01"))
+
+
+def delivered(gateway, bucket, count):
+    """The delivered files, once there are so many."""
+    s3, deadline = gateway.client(), time.monotonic() + 60
+    while len(found := s3.list_objects_v2(Bucket=bucket).get("Contents", [])) < count:
+        assert time.monotonic() < deadline, f"{len(found)} of {count} files are delivered"
+        time.sleep(0.05)
+    assert len(found) == count
+    return {item["Key"]: s3.get_object(Bucket=bucket, Key=item["Key"]) for item in found}
+
+
+def test_finished_files_are_delivered_into_a_bucket_encrypted_and_once(own_gateway):
+    """A start finishes the file of the run before; hours are the unit tests', with a clock of their own."""
+    gateway = own_gateway('audit_bucket = "trail"\naudit_prefix = "of-keys/"\ndefault_encryption = "none"')
+    s3, kms = gateway.client(), gateway.client("kms")
+    arn = kms.create_key()["KeyMetadata"]["Arn"]
+    gateway.stop()
+    gateway.start()
+    # There is no such bucket yet: the gateway goes on without, and delivers when there is.
+    gateway.client().create_bucket(Bucket="trail")
+    gateway.stop()
+    gateway.start()
+    [(key, got)] = delivered(gateway, "trail", 1).items()
+    assert re.fullmatch(r"of-keys/us-east-1/\d{4}/\d\d/\d\d/[0-9a-f]{16}-trail-0{19}1-\d{8}T\d\d\.jsonl", key), key
+    assert got["ServerSideEncryption"] == "AES256", "the gateway's default is none; a trail is never in the clear"
+    lines = [json.loads(line) for line in got["Body"].read().splitlines()]
+    assert [line["eventName"] for line in lines if arn in line["requestParameters"]["keyId"]] == ["CreateKey"]
+    assert gateway.client().get_object_acl(Bucket="trail", Key=key)["Grants"][0]["Permission"] == "FULL_CONTROL"
+
+    # Under the bucket's own CMK from now on; a delivery is a use of it.
+    gateway.client().put_bucket_encryption(Bucket="trail", ServerSideEncryptionConfiguration={"Rules": [
+        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn}}]})
+    gateway.client("kms").disable_key_rotation(KeyId=arn)
+    # Without its mark it delivers the first again, and finds it there.
+    first = gateway.client().head_object(Bucket="trail", Key=key)["LastModified"]
+    (gateway.data / "audit/delivered").unlink()
+    gateway.stop()
+    gateway.start()
+    found = delivered(gateway, "trail", 2)
+    assert found[max(found)]["SSEKMSKeyId"] == arn
+    assert found[key]["LastModified"] == first
+    used = [event for event in events(gateway, "--principal", "sealgate audit") if event["eventName"] == "GenerateDataKey"]
+    assert used and all(arn in event["requestParameters"]["keyId"] for event in used)
+
+
+def test_a_bucket_that_refuses_stops_neither_the_gateway_nor_the_trail(own_gateway):
+    gateway = own_gateway('audit_bucket = "trail"')
+    s3, kms = gateway.client(), gateway.client("kms")
+    arn = kms.create_key()["KeyMetadata"]["Arn"]
+    s3.create_bucket(Bucket="trail")
+    s3.put_bucket_encryption(Bucket="trail", ServerSideEncryptionConfiguration={"Rules": [
+        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn}}]})
+    kms.disable_key(KeyId=arn)
+    gateway.stop()
+    gateway.start()
+    assert not gateway.client().list_objects_v2(Bucket="trail").get("Contents")
+    gateway.client("kms").enable_key(KeyId=arn)
+    gateway.stop()
+    gateway.start()
+    assert len(delivered(gateway, "trail", 2)) == 2
+    assert audit(gateway, "verify").returncode == 0

@@ -14,7 +14,8 @@ use super::context::Call;
 use super::error::{Face, failed};
 use super::{owner, sse_request};
 
-/// The gateway as `s3s` sees it.
+/// The gateway as `s3s` sees it. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Adapter {
     pub(super) gateway: Arc<Gateway>,
 }

@@ -9,7 +9,7 @@ use s3s::{S3Response, S3Result};
 
 use crate::gateway::{Checksum, ObjectPart};
 
-use super::adapter::{Adapter, EXPECTED_OWNER, Serve, answer};
+use super::adapter::{Adapter, EXPECTED_OWNER, Serve, answer, object};
 use super::conditions::http_date;
 use super::context::Call;
 use super::digests;
@@ -100,7 +100,7 @@ impl Serve<dto::GetObjectAttributesInput> for Adapter {
         let asked = Asked::of(&call.headers)?;
         let limit = page_length(input.max_parts, "x-amz-max-parts")?;
         let after = input.part_number_marker.unwrap_or(0);
-        let mut request = read_request(&call, &input.bucket, &input.key, input.version_id.as_deref(), None)?;
+        let mut request = read_request(&call, object(&input.bucket, &input.key)?, input.version_id.as_deref(), None)?;
         // Checksums are under the data key, so that asking for them takes the right to the CMK.
         request.checksum_mode = asked.checksum || asked.parts;
         self.check_owner(&call, &request.at.bucket, EXPECTED_OWNER).await?;

@@ -3,7 +3,7 @@
 //! Signatures and body framing are verified by the edge before anything here runs; `s3s` sees neither credentials nor
 //! encryption keys nor bodies. A request goes through these files in order: `service` (what `s3s` must not see or would
 //! get wrong is taken out), `route` and `refuse` (what is not implemented is refused), `sse_request` and `digests` (what
-//! the headers ask for), `adapter` with `buckets`, `objects`, `multipart`, `listing` (one gateway call each), `error` and
+//! the headers ask for), `direct` for the plainest requests, which pass `s3s` by, `adapter` with `buckets`, `objects`, `multipart`, `listing` (one gateway call each), `error` and
 //! `response` (the wire form of the answer).
 //!
 //! Source for wire decisions: <https://docs.aws.amazon.com/AmazonS3/latest/API/>.
@@ -17,7 +17,9 @@ mod conditions;
 mod context;
 mod cors;
 mod digests;
+mod direct;
 pub mod edge;
+mod encoded;
 mod error;
 pub(crate) mod fuzzing;
 mod host;

@@ -15,13 +15,14 @@ use crate::gateway::{
 };
 use crate::sse::SseStatus;
 use crate::store::Deleted;
-use crate::types::{BucketName, VersionId};
+use crate::types::{BucketName, ObjectAt, VersionId};
 
 use super::adapter::{
     Adapter, EXPECTED_OWNER, EXPECTED_SOURCE_OWNER, Serve, answer, bucket, object, timestamp, version,
 };
 use super::conditions::{conditions, http_date, range, source_conditions, write_conditions};
 use super::context::Call;
+use super::encoded::encoded;
 use super::error::{Face, face, failed};
 use super::multipart::part_number;
 use super::{acl, digests, sse_request, tagging};
@@ -80,18 +81,18 @@ pub(super) fn versioned(version: Option<&VersionId>, out: &mut HeaderMap) {
     }
 }
 
-/// User metadata as `s3s` writes it, non-ASCII text by RFC 2047.
-fn user_metadata(headers: &ObjectHeaders) -> Option<dto::Metadata> {
-    let map: dto::Metadata = headers.user.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    (!map.is_empty()).then_some(map)
-}
-
 /// The headers that describe an object, or the range of it that was asked for.
 fn describe(info: &ObjectInfo) -> HeaderMap {
     let part = info.range;
     let mut out = HeaderMap::new();
     for (name, text) in &info.headers.system {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_bytes(text.as_bytes())) {
+            out.insert(name, value);
+        }
+    }
+    for (name, text) in &info.headers.user {
+        let name = HeaderName::try_from(format!("x-amz-meta-{name}"));
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(encoded(text).as_ref())) {
             out.insert(name, value);
         }
     }
@@ -182,8 +183,7 @@ fn written_headers(written: &Written) -> HeaderMap {
 
 pub(super) fn read_request(
     call: &Call,
-    bucket: &str,
-    key: &str,
+    at: ObjectAt,
     version_id: Option<&str>,
     part: Option<i32>,
 ) -> Result<GetRequest, Face> {
@@ -192,7 +192,7 @@ pub(super) fn read_request(
     }
     let checksum_mode = call.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
     Ok(GetRequest {
-        at: object(bucket, key)?,
+        at,
         version: version(version_id)?,
         range: range(&call.headers),
         part: part.map(part_number).transpose()?,
@@ -218,26 +218,67 @@ pub(super) fn copy_source(call: &Call, source: &dto::CopySource) -> Result<CopyS
     }
 }
 
-impl Serve<dto::PutObjectInput> for Adapter {
-    type Output = dto::PutObjectOutput;
+/// An object that is read: the answer's headers, its `Content-Range` if it is a part, and its plaintext.
+pub(super) struct Got {
+    pub(super) headers: HeaderMap,
+    pub(super) content_range: Option<String>,
+    pub(super) body: s3s::Body,
+}
 
-    async fn on(&self, call: Arc<Call>, input: dto::PutObjectInput) -> S3Result<S3Response<Self::Output>> {
+impl Adapter {
+    /// Writes an object; the headers of the answer.
+    pub(super) async fn put(&self, call: &Call, at: ObjectAt, metadata: Option<dto::Metadata>) -> S3Result<HeaderMap> {
         let request = PutRequest {
-            at: object(&input.bucket, &input.key)?,
-            headers: object_headers(&call.headers, input.metadata)?,
+            at,
+            headers: object_headers(&call.headers, metadata)?,
             digests: call.digests()?,
             conditions: write_conditions(&call.headers)?,
             body: call.take_body()?,
             sse: None,
         };
-        self.check_owner(&call, &request.at.bucket, EXPECTED_OWNER).await?;
-        self.check_default(&call, &request.at.bucket).await?;
+        self.check_owner(call, &request.at.bucket, EXPECTED_OWNER).await?;
+        self.check_default(call, &request.at.bucket).await?;
         let request = PutRequest { sse: call.take_write(), ..request };
         let written = self.gateway.put_object(call.caller(), request).await.map_err(failed)?;
         let mut headers = written_headers(&written);
         quoted(&written.etag, &mut headers);
         digests::describe(written.checksum.as_slice(), None, &mut headers);
-        Ok(answer(dto::PutObjectOutput::default(), headers))
+        Ok(headers)
+    }
+
+    /// Reads an object. `part`: the part that was asked for.
+    pub(super) async fn get(&self, call: &Call, request: GetRequest, part: Option<i32>) -> S3Result<Got> {
+        self.check_owner(call, &request.at.bucket, EXPECTED_OWNER).await?;
+        let got = self.gateway.get_object(call.caller(), request).await.map_err(failed)?;
+        if matches!(got.info.sse, SseStatus::Kms { .. }) {
+            sse_request::kms_transport(call.context.transport())?;
+        }
+        let mut headers = describe(&got.info);
+        count_parts(&got.info, part, &mut headers);
+        let body = sized(got.body, got.info.range.map_or(got.info.size, |(_, len)| len));
+        Ok(Got {
+            headers,
+            content_range: content_range(&got.info, got.info.range),
+            body: s3s::Body::http_body_unsync(body),
+        })
+    }
+
+    /// Describes an object. `part`: the part that was asked for.
+    pub(super) async fn head(&self, call: &Call, request: GetRequest, part: Option<i32>) -> S3Result<HeaderMap> {
+        self.check_owner(call, &request.at.bucket, EXPECTED_OWNER).await?;
+        let info = self.gateway.head_object(call.caller(), request).await.map_err(failed)?;
+        let mut headers = describe(&info);
+        count_parts(&info, part, &mut headers);
+        Ok(headers)
+    }
+}
+
+impl Serve<dto::PutObjectInput> for Adapter {
+    type Output = dto::PutObjectOutput;
+
+    async fn on(&self, call: Arc<Call>, input: dto::PutObjectInput) -> S3Result<S3Response<Self::Output>> {
+        let at = object(&input.bucket, &input.key)?;
+        Ok(answer(dto::PutObjectOutput::default(), self.put(&call, at, input.metadata).await?))
     }
 }
 
@@ -245,24 +286,17 @@ impl Serve<dto::GetObjectInput> for Adapter {
     type Output = dto::GetObjectOutput;
 
     async fn on(&self, call: Arc<Call>, mut input: dto::GetObjectInput) -> S3Result<S3Response<Self::Output>> {
-        let request = read_request(&call, &input.bucket, &input.key, input.version_id.as_deref(), input.part_number)?;
-        self.check_owner(&call, &request.at.bucket, EXPECTED_OWNER).await?;
-        let got = self.gateway.get_object(call.caller(), request).await.map_err(failed)?;
-        if matches!(got.info.sse, SseStatus::Kms { .. }) {
-            sse_request::kms_transport(call.context.transport())?;
-        }
-        let mut headers = describe(&got.info);
-        count_parts(&got.info, input.part_number, &mut headers);
-        overrides!(input).apply(&mut headers)?;
-        let body = sized(got.body, got.info.range.map_or(got.info.size, |(_, len)| len));
+        let at = object(&input.bucket, &input.key)?;
+        let request = read_request(&call, at, input.version_id.as_deref(), input.part_number)?;
+        let mut got = self.get(&call, request, input.part_number).await?;
+        overrides!(input).apply(&mut got.headers)?;
         let output = dto::GetObjectOutput {
             // Tells s3s to answer 206; the header itself is ours.
-            content_range: content_range(&got.info, got.info.range),
-            metadata: user_metadata(&got.info.headers),
-            body: Some(StreamingBlob::new(s3s::Body::http_body_unsync(body))),
+            content_range: got.content_range,
+            body: Some(StreamingBlob::new(got.body)),
             ..Default::default()
         };
-        Ok(answer(output, headers))
+        Ok(answer(output, got.headers))
     }
 }
 
@@ -270,14 +304,11 @@ impl Serve<dto::HeadObjectInput> for Adapter {
     type Output = dto::HeadObjectOutput;
 
     async fn on(&self, call: Arc<Call>, mut input: dto::HeadObjectInput) -> S3Result<S3Response<Self::Output>> {
-        let request = read_request(&call, &input.bucket, &input.key, input.version_id.as_deref(), input.part_number)?;
-        self.check_owner(&call, &request.at.bucket, EXPECTED_OWNER).await?;
-        let info = self.gateway.head_object(call.caller(), request).await.map_err(failed)?;
-        let mut headers = describe(&info);
-        count_parts(&info, input.part_number, &mut headers);
+        let at = object(&input.bucket, &input.key)?;
+        let request = read_request(&call, at, input.version_id.as_deref(), input.part_number)?;
+        let mut headers = self.head(&call, request, input.part_number).await?;
         overrides!(input).apply(&mut headers)?;
-        let output = dto::HeadObjectOutput { metadata: user_metadata(&info.headers), ..Default::default() };
-        Ok(answer(output, headers))
+        Ok(answer(dto::HeadObjectOutput::default(), headers))
     }
 }
 

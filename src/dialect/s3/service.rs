@@ -20,6 +20,7 @@ use super::blocked;
 use super::context::{Call, RequestContext};
 use super::cors;
 use super::digests;
+use super::direct::Direct;
 use super::error::{Face, body_face, face};
 use super::numbers;
 use super::refuse;
@@ -40,6 +41,8 @@ pub type ResponseBody = s3s::Body;
 #[derive(Clone)]
 pub struct S3Dialect {
     service: S3Service,
+    /// The same that the service calls, for requests that go the short way.
+    adapter: Adapter,
     gateway: Arc<Gateway>,
     domains: BaseDomains,
 }
@@ -54,9 +57,10 @@ impl S3Dialect {
     /// A dialect that calls `gateway`; `domains` are those under which a host name carries a bucket's.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, domains: BaseDomains) -> Self {
-        let mut builder = S3ServiceBuilder::new(Adapter::new(Arc::clone(&gateway)));
+        let adapter = Adapter::new(Arc::clone(&gateway));
+        let mut builder = S3ServiceBuilder::new(adapter.clone());
         builder.set_host(domains.clone());
-        Self { service: builder.build(), gateway, domains }
+        Self { service: builder.build(), adapter, gateway, domains }
     }
 
     /// Answers a request that the edge has admitted. `parts` carry no credentials any more, and `Content-Length` is the
@@ -78,7 +82,8 @@ impl S3Dialect {
         };
         let page = cors::page_of(&parts, &self.domains);
         let response = match prepare(parts, body, &sse, context, &self.domains).await {
-            Ok(request) => self.service.call(request).await.unwrap_or_else(|error| {
+            Ok(Prepared::Short(direct, call)) => direct.answer(&self.adapter, &call).await.unwrap_or_else(refusal),
+            Ok(Prepared::Long(request)) => self.service.call(request).await.unwrap_or_else(|error| {
                 let error: s3s::StdError = error.into();
                 tracing::error!(error, "s3s gave no answer");
                 refusal(S3Error::new(s3s::S3ErrorCode::InternalError))
@@ -119,19 +124,27 @@ fn refusal(error: S3Error) -> Response<ResponseBody> {
     })
 }
 
-/// Everything that happens before `s3s`: routing by the allow-list, refusals, encryption headers, small bodies.
+/// A request that may be served.
+enum Prepared {
+    /// Without `s3s`.
+    Short(Direct, Arc<Call>),
+    /// By `s3s`, which finds the call among its extensions.
+    Long(http::Request<s3s::Body>),
+}
+
+/// Everything that happens before an operation: routing by the allow-list, refusals, encryption headers, small bodies.
 async fn prepare(
     parts: Parts,
     body: Incoming,
     sse: &SseHeaders,
     context: RequestContext,
     domains: &BaseDomains,
-) -> Result<http::Request<s3s::Body>, Face> {
+) -> Result<Prepared, Face> {
     let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-    let virtual_host = host.is_some_and(|host| domains.bucket(host).is_some());
+    let in_host = host.and_then(|host| domains.bucket(host));
     let query = parts.uri.query();
-    let target = target(parts.uri.path(), virtual_host);
+    let target = target(parts.uri.path(), in_host.is_some());
     let operation = match (Operation::resolve(&parts.method, target, query, &parts.headers), &context.caller) {
         (Ok(operation), Caller::Anonymous) if !operation.needs_a_user() => operation,
         // Nobody learns what there is to ask for; and nothing of the body is read.
@@ -141,7 +154,8 @@ async fn prepare(
     refuse::headers(operation, &parts.headers)?;
     refuse::query(query.unwrap_or_default(), matches!(context.caller, Caller::Anonymous))?;
     let input = sse_request::parse(sse, operation.accepts(), context.transport())?;
-    let kept = for_s3s(&parts.headers);
+    let direct = Direct::of(operation, &parts, in_host.as_deref());
+    let kept = if direct.is_some() { HeaderMap::new() } else { for_s3s(&parts.headers) };
     let (plain, document) = match operation.body() {
         BodyKind::None => (None, Bytes::new()),
         BodyKind::Stream => (content_length(&parts.headers)?.map(|len| plain(body, len, &context)), Bytes::new()),
@@ -154,13 +168,16 @@ async fn prepare(
     let words = conditions_of(&parts, sse, &context);
     let requester = Requester::new(context.caller.clone(), words);
     let call = Arc::new(Call::new(context, requester, parts.headers, customer_blocked, input, plain));
+    if let Some(direct) = direct {
+        return Ok(Prepared::Short(direct, call));
+    }
     let mut request = http::Request::new(s3s::Body::from(document));
     *request.method_mut() = parts.method;
     *request.uri_mut() = parts.uri;
     *request.version_mut() = parts.version;
     *request.headers_mut() = kept;
     request.extensions_mut().insert(call);
-    Ok(request)
+    Ok(Prepared::Long(request))
 }
 
 /// The few headers that `s3s` is to interpret. Conditions, ranges, digests, system headers and the rest are read from
@@ -252,15 +269,24 @@ mod tests {
         let sse = SseHeaders::take(&mut parts.headers);
         let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {});
         let (body, _) = Incoming::new(body);
-        prepare(parts, body, &sse, context(), &BaseDomains::new(["s3.test".to_owned()])).await
+        let domains = BaseDomains::new(["s3.test".to_owned()]);
+        match prepare(parts, body, &sse, context(), &domains).await? {
+            Prepared::Long(request) => Ok(request),
+            Prepared::Short(_, call) => {
+                let mut request = http::Request::new(s3s::Body::empty());
+                request.extensions_mut().insert(call);
+                Ok(request)
+            }
+        }
     }
 
     fn request(method: &str, uri: &str, headers: &[(&str, &str)], body: &'static str) -> Request<&'static str> {
-        let mut request = Request::builder().method(method).uri(uri).header("host", "localhost");
+        let request = Request::builder().method(method).uri(uri).header("host", "localhost");
+        let mut request = request.body(body).unwrap();
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request.headers_mut().insert(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
-        request.body(body).unwrap()
+        request
     }
 
     #[tokio::test]
@@ -296,6 +322,39 @@ mod tests {
         let seen = ask(request("PUT", "/bucket/key", &[], "")).await.unwrap();
         let face = seen.extensions().get::<Arc<Call>>().unwrap().take_body().unwrap_err();
         assert_eq!((face.status.as_u16(), face.code), (411, "MissingContentLength"));
+    }
+
+    #[tokio::test]
+    async fn the_plainest_requests_pass_s3s_by() {
+        let way = async |method: &str, uri: &str, headers: &[(&str, &str)]| {
+            let (mut parts, _) = request(method, uri, headers, "").into_parts();
+            let sse = SseHeaders::take(&mut parts.headers);
+            let (body, _) = Incoming::new(http_body_util::Empty::new().map_err(|never| match never {}));
+            let domains = BaseDomains::new(["s3.test".to_owned()]);
+            match prepare(parts, body, &sse, context(), &domains).await.unwrap() {
+                Prepared::Short(direct, _) => Some((direct.at.bucket.to_string(), direct.at.key.to_string())),
+                Prepared::Long(_) => None,
+            }
+        };
+        let named = |bucket: &str, key: &str| Some((bucket.to_owned(), key.to_owned()));
+        for method in ["GET", "HEAD", "PUT"] {
+            assert_eq!(way(method, "/bucket/a%20b%2Fc?x-id=1", &[]).await, named("bucket", "a b/c"), "{method}");
+            assert_eq!(way(method, "/bucket//a", &[]).await, named("bucket", "/a"), "{method}");
+            assert_eq!(way(method, "/a/b", &[("host", "bucket.s3.test")]).await, named("bucket", "a/b"), "{method}");
+        }
+        for (method, uri, headers) in [
+            ("GET", "/bucket/k?versionId=null", [("a", "b")]),
+            ("HEAD", "/bucket/k?partNumber=1", [("a", "b")]),
+            ("GET", "/bucket/k?response-expires=x", [("a", "b")]),
+            ("PUT", "/bucket/k", [("x-amz-meta-a", "b")]),
+            ("PUT", "/bucket/k", [("x-amz-copy-source", "/a/b")]),
+            ("GET", "/bucket/%ff", [("a", "b")]),
+            ("GET", "/B_/k", [("a", "b")]),
+            ("DELETE", "/bucket/k", [("a", "b")]),
+            ("GET", "/bucket", [("a", "b")]),
+        ] {
+            assert_eq!(way(method, uri, &headers).await, None, "{method} {uri} {headers:?}");
+        }
     }
 
     #[tokio::test]
@@ -337,6 +396,6 @@ mod tests {
         let (body, _) = Incoming::new(StreamBody::new(failing));
         let (parts, _) = request("POST", "/b?delete", &[], "").into_parts();
         let refused = prepare(parts, body, &SseHeaders::default(), context(), &BaseDomains::default()).await;
-        assert_eq!(refused.unwrap_err().code, "XAmzContentSHA256Mismatch");
+        assert_eq!(refused.err().unwrap().code, "XAmzContentSHA256Mismatch");
     }
 }
