@@ -30,10 +30,14 @@ pub(crate) fn run(directory: &Path, settings: &Settings) {
         by: Signer { access_key, secret_key },
     };
     straight.send("PUT", "/bench", "", &[], &[]);
+    let root_key = directory.join("root.key");
+    std::fs::write(&root_key, "A".repeat(43) + "=").unwrap();
+    std::fs::set_permissions(&root_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let gateway = Gateway::start_with(
         &directory.join("proxy"),
         &[
             ("SEALGATE_STORE", "upstream"),
+            ("SEALGATE_ROOT_KEY_FILE", root_key.to_str().unwrap()),
             ("SEALGATE_UPSTREAM_ENDPOINT", endpoint),
             ("SEALGATE_UPSTREAM_ACCESS_KEY_ID", access_key),
             ("SEALGATE_UPSTREAM_SECRET_ACCESS_KEY", secret_key),

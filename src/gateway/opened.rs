@@ -159,10 +159,8 @@ impl Gateway {
         let mut object = object;
         if object.summary.is_empty() {
             object.summary = summary.seal(self.keys.attribute_key(), at)?.into();
-            if summary.parts == 1 {
-                // The summary has all that it takes to read the body.
-                object.tail = Bytes::new();
-            }
+            // With the summary it is all that there is to know without the body; the checksums are in it.
+            object.tail = manifest_in(&object.tail).unwrap_or_default();
             self.store.keep_summary(at, &object);
         }
         Ok(Looked { object, envelope, summary, foreign: false })
@@ -284,6 +282,9 @@ impl Gateway {
 
     /// The end of the body, with the whole manifest in it.
     pub(super) async fn manifest(&self, looked: &Looked, open: &dyn OpenObject) -> Result<BytesMut, Error> {
+        if let Some(manifest) = manifest_in(&looked.object.tail) {
+            return Ok(BytesMut::from(manifest));
+        }
         let tail = read_tail(looked.object.len, TAIL_GUESS as u64, open).await?;
         let trailer = manifest::parse_trailer(&tail).map_err(Error::Integrity)?;
         if trailer.manifest_len() <= tail.len() as u64 {
@@ -317,6 +318,12 @@ async fn as_it_is(looked: &Looked, open: &dyn OpenObject, range: Option<(u64, u6
 
 /// How much of such an object is read at once.
 const AS_IT_IS: usize = 256 << 10;
+
+/// The manifest at the end of the body that came with a look, if it is all there.
+fn manifest_in(tail: &Bytes) -> Option<Bytes> {
+    let len = usize::try_from(manifest::parse_trailer(tail).ok()?.manifest_len()).ok()?;
+    Some(tail.slice(tail.len().checked_sub(len)?..))
+}
 
 /// Whether the end of the body that came with a look begins in the middle of the manifest.
 pub(super) fn lacks_manifest(object: &StoredObject) -> bool {

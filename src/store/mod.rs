@@ -118,7 +118,8 @@ pub struct StoredObject {
     pub metadata: Metadata,
     /// The sealed summary given at commit (`sse::summary`); empty where a store could not keep it.
     pub summary: Bytes,
-    /// Where there is no summary: the body's last bytes (all of a short body), from which one can be made.
+    /// Where the store kept no summary: the body's last bytes (all of a short body), from which one can be made, or the
+    /// manifest alone once that has been done.
     pub tail: Bytes,
     /// The body's length, manifest and all.
     pub len: CipherOffset,

@@ -29,7 +29,7 @@ struct Known {
     modified: Timestamp,
     metadata: Metadata,
     summary: Vec<u8>,
-    /// The manifest of an object of several parts, which it takes to read it.
+    /// The manifest: it takes it to read an object of several parts, and to tell checksums.
     tail: Vec<u8>,
 }
 

@@ -168,6 +168,7 @@ impl OpenObject for Opened {
             chunk: chunk.max(1),
             body: None,
             pending: Bytes::new(),
+            rest: 0,
             resumes: RESUMES,
         };
         if start >= tail_start {
@@ -200,6 +201,8 @@ struct Reading {
     body: Option<Incoming>,
     /// What came and has no place in a chunk yet.
     pending: Bytes,
+    /// How many bytes come after the end that nobody asked for.
+    rest: u64,
     resumes: usize,
 }
 
@@ -208,11 +211,12 @@ impl Reading {
     async fn request(&mut self) -> Result<(), Error> {
         let client = Arc::clone(&self.spot.target.client);
         let (etag, write) = split_tag(&self.tag);
-        let call = self
-            .spot
-            .call(Method::GET)
-            .header(RANGE, &format!("bytes={}-{}", self.next, self.end.saturating_sub(1)))
-            .header(IF_MATCH, &format!("\"{etag}\""));
+        // A range makes some stores slower: where all is wanted but the manifest, all is asked for.
+        let all = self.next == 0 && self.len.saturating_sub(self.end) <= TAIL;
+        let mut call = self.spot.call(Method::GET).header(IF_MATCH, &format!("\"{etag}\""));
+        if !all {
+            call = call.header(RANGE, &format!("bytes={}-{}", self.next, self.end.saturating_sub(1)));
+        }
         let answer: Response<Incoming> = match client.send(&call, Bytes::new(), Again::Always).await {
             Ok(answer) => answer,
             Err(failure) if failure.is_refusal() || failure.is_absence() || is_empty_range(&failure) => {
@@ -226,14 +230,15 @@ impl Reading {
         if etag_of(headers) != etag || write_of(headers, client.wire) != write || modified != Some(self.modified) {
             return Err(Error::Changed);
         }
-        let expected = (self.next, self.end, self.len);
-        let whole = answer.status() == StatusCode::OK && self.next == 0 && self.end == self.len;
+        let expected = if all { (0, self.len, self.len) } else { (self.next, self.end, self.len) };
+        let whole = answer.status() == StatusCode::OK && (expected.0, expected.1) == (0, self.len);
         if !whole && content_range(headers) != Some(expected) {
             return Err(lies("another range than was asked for"));
         }
-        if content_length(headers).is_some_and(|len| len != self.end - self.next) {
+        if content_length(headers).is_some_and(|len| len != expected.1.saturating_sub(expected.0)) {
             return Err(lies("a range of another length"));
         }
+        self.rest = expected.1.saturating_sub(self.end);
         self.body = Some(answer.into_body());
         Ok(())
     }
@@ -244,11 +249,14 @@ impl Reading {
             let failure = match &mut self.body {
                 None => None,
                 Some(body) => match self.spot.target.client.next_chunk(body).await {
-                    Ok(Some(bytes)) => {
+                    Ok(Some(mut bytes)) => {
                         let left = self.end - self.next;
-                        if bytes.len() as u64 > left {
+                        let more = (bytes.len() as u64).saturating_sub(left);
+                        if more > self.rest {
                             return Err(lies("more than was asked for"));
                         }
+                        self.rest -= more;
+                        bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
                         self.next += bytes.len() as u64;
                         self.pending = bytes;
                         return Ok(());
@@ -280,10 +288,25 @@ impl Reading {
             let taken = self.pending.len().min(self.chunk - chunk.len());
             chunk.extend_from_slice(&self.pending[..taken]);
             self.pending.advance(taken);
-            if chunk.len() == self.chunk || (self.pending.is_empty() && self.next == self.end) {
+            let ended = self.pending.is_empty() && self.next == self.end;
+            if ended {
+                self.let_end().await;
+            }
+            if ended || chunk.len() == self.chunk {
                 return Ok(Some(chunk));
             }
             self.fill().await?;
+        }
+    }
+
+    /// Takes what comes after the end off the wire: a connection that is left in the middle of an answer is lost.
+    async fn let_end(&mut self) {
+        let Some(mut body) = self.body.take().filter(|_| self.rest > 0) else { return };
+        while let Ok(Some(bytes)) = self.spot.target.client.next_chunk(&mut body).await {
+            self.rest = self.rest.saturating_sub(bytes.len() as u64);
+            if self.rest == 0 {
+                return;
+            }
         }
     }
 
