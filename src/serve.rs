@@ -89,7 +89,7 @@ pub enum Error {
 pub async fn serve(config: Config) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Rooms { front, kept, keystore } = rooms(&config, &clock, &metrics).await?;
+    let Rooms { front, kept, keystore, gateway } = rooms(&config, &clock, &metrics).await?;
     let tended = Arc::clone(&keystore);
     let kept = Arc::new(kept);
     let front = Arc::new(front);
@@ -130,7 +130,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         shutdown.cancel();
         Ok::<_, Error>(())
     };
-    let tending = tend(&tended, &shutdown);
+    let tending = tend(&tended, &gateway, &shutdown);
     let (drained, _, stopped, ()) = tokio::join!(serving, admin, stopped, tending);
     tracing::info!(cut = drained.cut, "drained");
     stopped
@@ -139,9 +139,11 @@ pub async fn serve(config: Config) -> Result<(), Error> {
 /// How often the keystore is asked what became due.
 const TENDING: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Has the keystore write down what became due, until the end. What is due is in force before that.
-async fn tend(keystore: &EmbeddedKms, shutdown: &CancellationToken) {
+/// Has the keystore write down what became due, and wipes remembered keys, until the end. What is due is in force before
+/// that.
+async fn tend(keystore: &EmbeddedKms, gateway: &Gateway, shutdown: &CancellationToken) {
     loop {
+        gateway.sweep_keys();
         if let Err(error) = keystore.tend().await {
             tracing::warn!(%error, "what is due to keys could not be written down");
         }
@@ -174,6 +176,7 @@ struct Rooms {
     front: Front,
     kept: Kept,
     keystore: Arc<EmbeddedKms>,
+    gateway: Arc<Gateway>,
 }
 
 /// Where ciphertext is, as far as it is watched.
@@ -258,7 +261,8 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
     let keys = Watched::new(keys, move |operation, outcome| {
         counting.kms_request(operation, outcome);
     });
-    let gateway = Gateway::new(store, Keyring::new(Arc::new(keys), service), config.region.clone(), Arc::clone(clock))
+    let keys = Keyring::new(Arc::new(keys), service).caching(config.kms_cache_ttl);
+    let gateway = Gateway::new(store, keys, config.region.clone(), Arc::clone(clock))
         .defaulting_to(config.default_encryption)
         .alarming(move || alarmed.integrity_failures.inc())
         .sampling(config.verify_writes_sample, move || suspected.plaintext_suspects.inc());
@@ -274,11 +278,11 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
     let front = Front::new(
         Edge::new(credentials, Arc::clone(clock), edge),
         S3Dialect::new(Arc::clone(&gateway), BaseDomains::new(config.base_domains.clone())),
-        OssDialect::new(gateway, verifier, oss),
+        OssDialect::new(Arc::clone(&gateway), verifier, oss),
         kms,
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     );
-    Ok(Rooms { front, kept, keystore })
+    Ok(Rooms { front, kept, keystore, gateway })
 }
 
 async fn local_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Storage, Error> {
@@ -398,7 +402,7 @@ pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (keystore, store) = storage(config, &clock).await?;
     let service = ServiceKey::new(*keystore.service_key());
-    let keys = Keyring::new(keystore as Arc<dyn KeyService>, service);
+    let keys = Keyring::new(keystore as Arc<dyn KeyService>, service).caching(config.kms_cache_ttl);
     Ok((Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock), store))
 }
 
@@ -412,7 +416,8 @@ pub async fn opened_upstream(config: &Config) -> Result<(Gateway, Arc<UpstreamSt
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let UpstreamOpened { keystore, keys, store } = upstream_opened(config, &clock, None).await?;
-    let keys = Keyring::new(keys, ServiceKey::new(*keystore.service_key()));
+    let service = ServiceKey::new(*keystore.service_key());
+    let keys = Keyring::new(keys, service).caching(config.kms_cache_ttl);
     let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock);
     Ok((gateway.defaulting_to(config.default_encryption), store))
 }

@@ -37,6 +37,7 @@ pub(super) const FIELDS: &[&str] = &[
     "verify_writes_sample",
     "max_connections",
     "drain_timeout",
+    "kms_cache_ttl",
     "store",
     "keystore",
     "upstream_endpoint",

@@ -23,6 +23,7 @@ mod cors;
 mod delete;
 mod digest;
 mod encrypt;
+mod epochs;
 mod error;
 mod get;
 mod list;

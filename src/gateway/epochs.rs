@@ -1,0 +1,74 @@
+//! The epochs of a bucket's keys, as records among the bucket's configurations: one configuration each, so that gateways
+//! which begin epochs at the same moment do not undo each other's.
+
+use std::sync::Arc;
+
+use crate::kms::{self, Principal};
+use crate::sse::{Envelope, EpochShelf, Epochs, Lease, SseChoice};
+use crate::store::{self, Bucket};
+use crate::types::{BucketName, Timestamp};
+
+use super::opened::Looked;
+use super::{Error, Gateway};
+
+/// A bucket as a request found it, and where its next epoch goes.
+struct Shelf<'a> {
+    gateway: &'a Gateway,
+    bucket: &'a Bucket,
+}
+
+impl EpochShelf for Shelf<'_> {
+    fn epochs(&self) -> Epochs<'_> {
+        self.gateway.epochs(self.bucket)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.gateway.clock.now()
+    }
+
+    async fn keep(&self, kind: &str, record: Vec<u8>) -> Result<(), kms::Error> {
+        let kept = self.gateway.store.set_bucket_config(&self.bucket.name, kind, Some(record)).await;
+        kept.map_err(|error| kms::Error::Unavailable(format!("the record of a bucket key cannot be written: {error}")))
+    }
+}
+
+impl Gateway {
+    pub(super) fn epochs<'a>(&'a self, bucket: &'a Bucket) -> Epochs<'a> {
+        Epochs { bucket: &bucket.name, configs: &bucket.configs, seal: self.keys.attribute_key() }
+    }
+
+    /// The bucket key by which a new data key is to be wrapped, if the choice is to have one.
+    pub(super) async fn lease(
+        &self,
+        principal: &Principal,
+        choice: &SseChoice,
+        bucket: &Bucket,
+    ) -> Result<Option<Arc<Lease>>, Error> {
+        Ok(self.keys.lease(principal, choice, &Shelf { gateway: self, bucket }).await?)
+    }
+
+    /// Has the envelope of an object be what the bucket's record makes of it, if its epoch has one.
+    pub(super) async fn follow_epoch(&self, bucket: &BucketName, envelope: &mut Envelope) -> Result<(), Error> {
+        let Some(id) = envelope.epoch() else { return Ok(()) };
+        let bucket = match self.store.bucket(bucket).await {
+            // Deleted under the request's feet.
+            Err(store::Error::NoSuchBucket) => return Ok(()),
+            found => found?,
+        };
+        if let Some(kept) = self.epochs(&bucket).get(id).map_err(Error::Integrity)? {
+            envelope.follow(kept);
+        }
+        Ok(())
+    }
+
+    /// The same for an object that was looked at.
+    pub(super) async fn in_epoch(&self, bucket: &BucketName, mut looked: Looked) -> Result<Looked, Error> {
+        self.follow_epoch(bucket, &mut looked.envelope).await?;
+        Ok(looked)
+    }
+
+    /// Wipes the keys that were remembered long enough. To be called from time to time.
+    pub fn sweep_keys(&self) {
+        self.keys.sweep();
+    }
+}

@@ -1,0 +1,267 @@
+//! Bucket keys: how often they ask the CMK, for whom they are remembered, and how they are told of a change at once.
+
+use super::support::*;
+use crate::gateway::{CopyRequest, Error};
+use crate::identity::{Authenticated, Caller, Requester};
+use crate::kms::{self, KeyRef};
+use crate::sse::{BucketDefault, DataCipher, MOST_EPOCHS, SseRequest, SseStatus};
+use crate::store::ObjectStore as _;
+use crate::types::ObjectAt;
+
+/// Bucket `one` has a default CMK and the flag.
+async fn flagged() -> (House, String) {
+    let house = House::new().await;
+    let cmk = house.cmk().await;
+    default_of(&house, "one", &cmk).await;
+    (house, cmk)
+}
+
+async fn default_of(house: &House, bucket: &str, cmk: &str) {
+    let rule = BucketDefault::Kms { key: Some(cmk.to_owned()), bucket_key: true, cipher: DataCipher::Aes256 };
+    house.gateway.put_bucket_encryption(&house.caller, &bucket.parse().unwrap(), rule).await.unwrap();
+}
+
+fn by_bucket_key(key: &str) -> Option<SseRequest> {
+    Some(SseRequest::Kms {
+        key: Some(KeyRef(key.to_owned())),
+        context: None,
+        bucket_key: true,
+        cipher: DataCipher::Aes256,
+    })
+}
+
+async fn epochs(house: &House, bucket: &str) -> usize {
+    let bucket = house.store.bucket(&bucket.parse().unwrap()).await.unwrap();
+    bucket.configs.keys().filter(|kind| kind.starts_with("bucket-key/")).count()
+}
+
+fn someone(name: &str) -> Requester {
+    Requester::from(Caller::User(Authenticated::for_test(name, false)))
+}
+
+/// Lets other users use the CMK so.
+async fn allow(house: &House, cmk: &str, grants: &[(&str, &str)]) {
+    let one = |(user, action): &(&str, &str)| {
+        format!(
+            r#"{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::000000000000:user/{user}"}},"Action":"{action}","Resource":"*"}}"#
+        )
+    };
+    let statements: Vec<_> = grants.iter().chain([&("alice", "kms:*")]).map(one).collect();
+    let document = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","));
+    let principal = house.caller.principal().unwrap();
+    house.keystore.put_key_policy(&principal, &KeyRef(cmk.to_owned()), document, false).await.unwrap();
+    let document = br#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::one/*"}]}"#;
+    house.gateway.put_bucket_policy(&house.caller, &"one".parse().unwrap(), document.to_vec()).await.unwrap();
+}
+
+async fn put_as(house: &House, caller: &Requester, at: &ObjectAt) -> Result<(), Error> {
+    house.gateway.put_object(caller, put(at, b"x")).await.map(drop)
+}
+
+async fn get_as(house: &House, caller: &Requester, at: &ObjectAt) -> Result<(), Error> {
+    house.gateway.get_object(caller, get(at)).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_thousand_writes_and_reads_ask_the_cmk_twice() {
+    let (house, cmk) = flagged().await;
+    let objects: Vec<_> = (0..500).map(|n| at("one", &format!("object {n}"))).collect();
+    for object in &objects {
+        let written = house.put(object, b"hello").await;
+        assert!(
+            matches!(written.sse, SseStatus::Kms { ref key, bucket_key: true, .. } if key.0 == cmk),
+            "{:?}",
+            written.sse
+        );
+    }
+    assert_eq!(house.kms.calls(), 1, "the first write has the CMK make the bucket key");
+    for object in &objects {
+        assert_eq!(house.bytes(object).await, b"hello");
+    }
+    assert_eq!((house.kms.calls(), epochs(&house, "one").await), (2, 1));
+
+    let house = house.reopened();
+    house.put(&objects[0], b"again").await;
+    assert_eq!((house.kms.calls(), epochs(&house, "one").await), (2, 1), "asked whether alice may, and to unwrap");
+    assert_eq!(house.bytes(&objects[0]).await, b"again");
+    assert_eq!(house.bytes(&objects[1]).await, b"hello");
+    assert_eq!(house.kms.calls(), 3);
+}
+
+#[tokio::test]
+async fn writes_at_one_moment_begin_one_epoch_and_a_call_each_is_not_made() {
+    let (house, _) = flagged().await;
+    let objects: Vec<_> = (0..100).map(|n| at("one", &format!("object {n}"))).collect();
+    futures::future::join_all(objects.iter().map(|object| house.put(object, b"x"))).await;
+    assert_eq!((house.kms.calls(), epochs(&house, "one").await), (1, 1));
+    futures::future::join_all(objects.iter().map(|object| house.bytes(object))).await;
+    assert_eq!(house.kms.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_cmk_in_a_header_wraps_directly_unless_it_asks_and_so_does_one_with_a_context() {
+    let (house, cmk) = flagged().await;
+    let direct = at("one", "direct");
+    house.put_under(&direct, b"x", under(&cmk)).await;
+    assert_eq!(epochs(&house, "one").await, 0);
+    let asked = at("one", "asked");
+    assert!(matches!(
+        house.put_under(&asked, b"x", by_bucket_key(&cmk)).await.sse,
+        SseStatus::Kms { bucket_key: true, .. }
+    ));
+    assert_eq!(epochs(&house, "one").await, 1);
+    let context = kms::EncryptionContext([("team".to_owned(), "blue".to_owned())].into());
+    let sse = Some(SseRequest::Kms {
+        key: Some(KeyRef(cmk.clone())),
+        context: Some(context),
+        bucket_key: true,
+        cipher: DataCipher::Aes256,
+    });
+    let before = house.kms.calls();
+    house.put_under(&at("one", "context"), b"x", sse).await;
+    assert_eq!((house.kms.calls(), epochs(&house, "one").await), (before + 1, 1));
+    for key in ["direct", "asked", "context"] {
+        assert_eq!(house.bytes(&at("one", key)).await, b"x", "{key}");
+    }
+}
+
+#[tokio::test]
+async fn copies_uploads_and_appends_keep_their_bytes_between_all_kinds_of_wraps() {
+    let (house, one) = flagged().await;
+    let two = house.cmk().await;
+    default_of(&house, "two", &two).await;
+    let plain = pattern(2 * SEGMENT + 7);
+    let kinds = [None, under(&one), under(&two), by_bucket_key(&one), by_bucket_key(&two)];
+    for (n, from) in kinds.into_iter().enumerate() {
+        for bucket in ["one", "two"] {
+            let source = at(bucket, &format!("source {n}"));
+            let sse = |request: &Option<SseRequest>| match request {
+                Some(SseRequest::Kms { key, bucket_key, cipher, .. }) => {
+                    Some(SseRequest::Kms { key: key.clone(), context: None, bucket_key: *bucket_key, cipher: *cipher })
+                }
+                _ => None,
+            };
+            let etag = house.put_under(&source, &plain, sse(&from)).await.etag;
+            for (m, to) in [None, under(&two), by_bucket_key(&one)].into_iter().enumerate() {
+                for place in ["one", "two"] {
+                    let target = at(place, &format!("from {bucket} {n} to {m}"));
+                    let before = house.store.written();
+                    let request = CopyRequest { sse: sse(&to), ..copy(&source, &target) };
+                    let copied = house.gateway.copy_object(&house.caller, request).await.unwrap();
+                    assert_eq!((copied.etag, house.store.written()), (etag.clone(), before), "no byte of it");
+                    assert_eq!(house.bytes(&target).await, plain, "{bucket} {n} to {place} {m}");
+                }
+            }
+        }
+    }
+    let (parts, grown) = (at("one", "parts"), at("one", "grown"));
+    let long = pattern(5 << 20);
+    house.put_parts(&parts, &[&long, b"end"]).await;
+    assert_eq!(house.bytes(&parts).await, [&long[..], b"end"].concat());
+    house.append(&grown, 0, b"begin").await.unwrap();
+    house.append(&grown, 5, b" and end").await.unwrap();
+    assert_eq!(house.bytes(&grown).await, b"begin and end");
+    let moved = at("two", "parts");
+    house.gateway.copy_object(&house.caller, copy(&parts, &moved)).await.unwrap();
+    assert_eq!(house.bytes(&moved).await.len(), long.len() + 3);
+}
+
+#[tokio::test]
+async fn what_a_cmk_would_refuse_somebody_is_not_his_because_it_is_remembered() {
+    let (house, cmk) = flagged().await;
+    let (object, new) = (at("one", "object"), at("one", "new"));
+    house.put(&object, b"x").await;
+    house.bytes(&object).await;
+    let (bob, carol, dora) = (someone("bob"), someone("carol"), someone("dora"));
+    allow(&house, &cmk, &[("bob", "kms:Decrypt"), ("carol", "kms:GenerateDataKey")]).await;
+    let denied = |result: Result<(), Error>| matches!(result, Err(Error::Kms(kms::Error::Denied(_))));
+    for _ in 0..2 {
+        house.bytes(&object).await;
+        assert!(denied(get_as(&house, &dora, &object).await) && denied(put_as(&house, &dora, &new).await));
+        get_as(&house, &bob, &object).await.unwrap();
+        assert!(denied(put_as(&house, &bob, &new).await), "opening is not making");
+        put_as(&house, &carol, &new).await.unwrap();
+        assert!(denied(get_as(&house, &carol, &new).await), "making is not opening");
+    }
+    assert_eq!(house.bytes(&new).await, b"x");
+    assert_eq!(epochs(&house, "one").await, 2, "who may not open the epoch that there is gets one of his own");
+    allow(&house, &cmk, &[]).await;
+    assert!(denied(get_as(&house, &bob, &object).await) && denied(put_as(&house, &carol, &new).await), "at once");
+}
+
+#[tokio::test]
+async fn a_disabled_key_is_forgotten_at_once() {
+    let (house, cmk) = flagged().await;
+    let (object, principal) = (at("one", "object"), house.caller.principal().unwrap());
+    house.put(&object, b"x").await;
+    house.bytes(&object).await;
+    house.keystore.disable_key(&principal, &KeyRef(cmk.clone())).await.unwrap();
+    let refused = |result: Result<(), Error>| matches!(result, Err(Error::Kms(kms::Error::Disabled(_))));
+    assert!(refused(get_as(&house, &house.caller, &object).await));
+    assert!(refused(put_as(&house, &house.caller, &object).await));
+    assert_eq!(house.head(&object).await.unwrap().size, 1);
+    house.keystore.enable_key(&principal, &KeyRef(cmk.clone())).await.unwrap();
+    assert_eq!(house.bytes(&object).await, b"x");
+    house.keystore.schedule_deletion(&principal, &KeyRef(cmk), 7).await.unwrap();
+    assert!(matches!(get_as(&house, &house.caller, &object).await, Err(Error::Kms(kms::Error::PendingDeletion(_)))));
+}
+
+#[tokio::test]
+async fn objects_open_by_their_own_copy_when_the_record_is_gone_and_an_altered_record_is_found_out() {
+    let (house, _) = flagged().await;
+    let (object, bucket) = (at("one", "object"), "one".parse().unwrap());
+    house.put(&object, b"x").await;
+    let configs = house.store.bucket(&bucket).await.unwrap().configs;
+    let (kind, record) = configs.iter().find(|(kind, _)| kind.starts_with("bucket-key/")).unwrap();
+    house.store.set_bucket_config(&bucket, kind, None).await.unwrap();
+    assert_eq!(house.bytes(&object).await, b"x");
+    let mut altered = record.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    house.store.set_bucket_config(&bucket, kind, Some(altered)).await.unwrap();
+    assert!(matches!(house.read(get(&object)).await, Read::Refused(Error::Integrity(_))));
+    assert!(matches!(put_as(&house, &house.caller, &object).await, Err(Error::Integrity(_))));
+    house.store.set_bucket_config(&bucket, kind, Some(record.clone())).await.unwrap();
+    assert_eq!(house.bytes(&object).await, b"x");
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_where_the_operator_says_so_and_the_records_stay_few() {
+    let (mut house, _) = flagged().await;
+    house.gateway = house.gateway_remembering(std::time::Duration::ZERO);
+    let object = at("one", "object");
+    for n in 1..=3 {
+        house.put(&object, b"x").await;
+        house.bytes(&object).await;
+        assert_eq!((house.kms.calls(), epochs(&house, "one").await), (3 * n - 1, 1));
+    }
+    // Whoever may write and not read has an epoch with each write then: not all of them are kept.
+    let (bob, rule) = (someone("bob"), at("one", "bob's"));
+    let cmk = match house.head(&object).await.unwrap().sse {
+        SseStatus::Kms { key, .. } => key.0,
+        other => panic!("{other:?}"),
+    };
+    allow(&house, &cmk, &[("bob", "kms:GenerateDataKey")]).await;
+    for _ in 0..MOST_EPOCHS + 3 {
+        put_as(&house, &bob, &rule).await.unwrap();
+    }
+    assert_eq!(epochs(&house, "one").await, MOST_EPOCHS);
+    assert_eq!(house.bytes(&rule).await, b"x");
+}
+
+#[tokio::test]
+async fn an_alias_that_comes_to_name_another_key_leads_there_at_once() {
+    let house = House::new().await;
+    let (one, two, principal) = (house.cmk().await, house.cmk().await, house.caller.principal().unwrap());
+    let alias = "alias/ours";
+    let named = || alias.parse().unwrap();
+    house.keystore.create_alias(&principal, named(), &KeyRef(one.clone())).await.unwrap();
+    default_of(&house, "one", alias).await;
+    let object = at("one", "object");
+    let key_of = |sse| match sse {
+        SseStatus::Kms { key, .. } => key.0,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(key_of(house.put(&object, b"x").await.sse), one);
+    house.keystore.update_alias(&principal, named(), &KeyRef(two.clone())).await.unwrap();
+    assert_eq!(key_of(house.put(&object, b"x").await.sse), two);
+}
