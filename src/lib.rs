@@ -15,6 +15,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod control;
 pub mod dialect;
 pub mod encrypt;
 pub mod fleet;
@@ -27,8 +28,10 @@ pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod policy;
+pub mod rewrap;
 pub mod serve;
 pub mod sse;
 pub mod store;
+pub mod tools;
 pub mod types;
 pub mod verify;

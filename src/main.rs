@@ -10,7 +10,7 @@ use sealgate::config::{Config, Flags};
 use sealgate::kms::embedded::RootKey;
 use sealgate::store::local::rebuild::rebuild;
 use sealgate::types::{Clock as _, ObjectAt, SystemClock, VersionId};
-use sealgate::{audit, encrypt, gateway, logging, serve, verify};
+use sealgate::{audit, control, encrypt, gateway, logging, rewrap, serve, tools, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -36,6 +36,8 @@ enum Command {
     Verify(Box<Verifying>),
     /// Encrypt, object by object, what was in an upstream's bucket before sealgate was.
     EncryptBucket(Box<Encrypting>),
+    /// Move a bucket's objects to another master key, or to the current version of its own, without touching them.
+    Rewrap(Box<Rewrapping>),
     /// Make the embedded store's database anew from its journal, after db/ was lost or moved away.
     Rebuild {
         /// Directory that holds objects and keys; no gateway may run on it.
@@ -105,6 +107,18 @@ struct Encrypting {
     rate: Option<u64>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Rewrapping {
+    #[command(flatten)]
+    flags: Flags,
+    /// The bucket, whose bucket keys are wrapped anew.
+    #[arg(long, value_name = "NAME")]
+    bucket: String,
+    /// The master key to wrap them: id, ARN or alias. Without it each stays under its own, in that one's current version.
+    #[arg(long, value_name = "KEY")]
+    to: Option<String>,
+}
+
 /// What a wrong command line or configuration ends with, as clap does.
 const WRONG_USE: u8 = 2;
 
@@ -115,6 +129,7 @@ fn main() -> ExitCode {
         Command::Serve(flags) => run_gateway(&flags),
         Command::Verify(verifying) => run_verify(*verifying),
         Command::EncryptBucket(encrypting) => run_encrypt(*encrypting),
+        Command::Rewrap(rewrapping) => run_rewrap(*rewrapping),
         Command::Rebuild { data_dir } => run_rebuild(&data_dir),
     }
 }
@@ -238,6 +253,33 @@ fn run_encrypt(encrypting: Encrypting) -> ExitCode {
             ));
             if changed == 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Moves a bucket's epochs: by the gateway that runs on the data directory, or without one.
+fn run_rewrap(rewrapping: Rewrapping) -> ExitCode {
+    let (config, bucket) = match (Config::load(&rewrapping.flags), rewrapping.bucket.parse()) {
+        (Ok(config), Ok(bucket)) => (config, bucket),
+        (Err(error), _) => return fail(&error, WRONG_USE),
+        (_, Err(error)) => return fail(&error, WRONG_USE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, 1),
+    };
+    let task = control::Task::Rewrap(rewrap::Plan { bucket, to: rewrapping.to });
+    let mut end = ExitCode::FAILURE;
+    let asked = runtime.block_on(tools::run(&config, &task, |said| match said {
+        control::Said::Rewrapped(rewrap::Done { epochs, keys }) => {
+            let keys: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
+            say(format_args!("wrapped {epochs} bucket keys anew, under {}", keys.join(", ")));
+            end = ExitCode::SUCCESS;
+        }
+        control::Said::Failed(why) => complain(format_args!("{why}")),
+    }));
+    match asked {
+        Ok(()) => end,
+        Err(error) => fail(&error, 1),
     }
 }
 

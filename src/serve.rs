@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Trail;
 use crate::config::{Config, Credential as Configured, KeystoreKind, ROOT_USER, Secret as ConfiguredSecret, StoreKind};
+use crate::control;
 use crate::dialect::kms::KmsApi;
 use crate::dialect::kms::aliyun::AliyunApi;
 use crate::dialect::oss::{Hosts, OssConfig, OssDialect};
@@ -91,6 +92,15 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let Rooms { front, kept, keystore, gateway } = rooms(&config, &clock, &metrics).await?;
     let tended = Arc::clone(&keystore);
+    let ear = match config.store {
+        StoreKind::Local => {
+            let directory = config.data_dir.clone();
+            let ear = blocking(move || control::open(&directory).map_err(Error::DataDir)).await?;
+            Some(tokio::net::UnixListener::from_std(ear).map_err(Error::DataDir)?)
+        }
+        // Tools work beside the gateways there.
+        StoreKind::Upstream => None,
+    };
     let kept = Arc::new(kept);
     let front = Arc::new(front);
     let watched = Arc::clone(&kept);
@@ -131,7 +141,12 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         Ok::<_, Error>(())
     };
     let tending = tend(&tended, &gateway, &shutdown);
-    let (drained, _, stopped, ()) = tokio::join!(serving, admin, stopped, tending);
+    let hearing = async {
+        if let Some(ear) = ear {
+            control::serve(ear, Arc::clone(&gateway), shutdown.clone()).await;
+        }
+    };
+    let (drained, _, stopped, (), ()) = tokio::join!(serving, admin, stopped, tending, hearing);
     tracing::info!(cut = drained.cut, "drained");
     stopped
 }

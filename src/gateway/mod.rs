@@ -33,6 +33,7 @@ mod opened;
 mod put;
 mod range;
 mod records;
+mod rekey;
 mod sample;
 mod stat;
 mod symlink;
@@ -48,6 +49,7 @@ pub use cors::CorsRule;
 pub use encrypt::Brought;
 pub use error::Error;
 pub use model::*;
+pub use rekey::{EpochsMoved, NewKey};
 pub use tags::{BUCKET_TAGS, OBJECT_TAGS, Tags};
 
 /// The most bytes that one PUT or one part may carry (S3: 5 GiB).

@@ -137,6 +137,15 @@ impl Envelope {
         }
     }
 
+    /// The caller's encryption context.
+    #[must_use]
+    pub fn context(&self) -> EncryptionContext {
+        match &self.wrap {
+            Wrap::Kms { context, .. } => context.clone(),
+            Wrap::S3 { .. } | Wrap::Customer { .. } | Wrap::None { .. } => EncryptionContext::default(),
+        }
+    }
+
     /// Takes what the bucket's record says of the object's epoch for what the object itself says: the epoch may have been
     /// moved to another CMK since.
     pub fn follow(&mut self, kept: Epoch) {

@@ -15,13 +15,14 @@ use crate::kms::{
     WrappedKey,
 };
 use crate::store::Metadata;
-use crate::types::{ObjectAt, VersionId, random};
+use crate::types::{BucketName, ObjectAt, VersionId, random};
 
 use super::bucket_keys::BucketKeys;
 use super::envelope::{MAC, VERSION, VERSION_1, check_budget};
 use super::wire::{place, put_long};
 use super::{
-    Commitment, CustomerKey, Envelope, EpochShelf, Error, Lease, ObjectId, Salt, SseChoice, SseMode, Wrap, WrapPlace,
+    Commitment, CustomerKey, Envelope, Epoch, EpochShelf, Error, Lease, ObjectId, Salt, SseChoice, SseMode, Wrap,
+    WrapPlace, bucket_context,
 };
 
 /// The pair that binds a data key to its object, as AWS names it. Callers can't set it.
@@ -205,6 +206,24 @@ impl Keyring {
         };
         check_budget(&envelope.fields(&self.attribute)?)?;
         Ok(envelope)
+    }
+
+    /// Wraps a bucket's epoch under another CMK (`None`: under the current version of its own). The bucket key stays.
+    ///
+    /// # Errors
+    /// [`Error::Kms`]: the principal must have the right to open it where it is, and to wrap it where it goes.
+    pub async fn rewrap_epoch(
+        &self,
+        principal: &Principal,
+        bucket: &BucketName,
+        epoch: &Epoch,
+        to: Option<&KeyRef>,
+    ) -> Result<Epoch, Error> {
+        let context = bucket_context(bucket);
+        let own = KeyRef(epoch.key.0.clone());
+        let bucket_key = self.kms.unwrap_key(principal, &epoch.key, &epoch.wrapped, &context).await?;
+        let (key, wrapped) = self.kms.wrap(principal, Some(to.unwrap_or(&own)), &bucket_key, &context).await?;
+        Ok(Epoch { key, wrapped, ..epoch.clone() })
     }
 
     /// Writes the envelope's fields into the metadata of the object at this place, and the MAC over all of it. The

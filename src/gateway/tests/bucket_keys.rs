@@ -265,3 +265,120 @@ async fn an_alias_that_comes_to_name_another_key_leads_there_at_once() {
     house.keystore.update_alias(&principal, named(), &KeyRef(two.clone())).await.unwrap();
     assert_eq!(key_of(house.put(&object, b"x").await.sse), two);
 }
+
+fn key_of(sse: &SseStatus) -> &str {
+    match sse {
+        SseStatus::Kms { key, .. } => &key.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_moves_to_another_key_by_its_records_alone() {
+    let (house, one) = flagged().await;
+    let (two, principal, bucket) = (house.cmk().await, house.caller.principal().unwrap(), "one".parse().unwrap());
+    let objects: Vec<_> = (0..50).map(|n| at("one", &format!("object {n}"))).collect();
+    let mut before = Vec::new();
+    for object in &objects {
+        house.put(object, b"hello").await;
+        before.push(house.head(object).await.unwrap());
+    }
+    // Under a policy that keeps even root from using it: then nobody moves anything, and nothing is lost.
+    allow(&house, &two, &[]).await;
+    let two_ref = KeyRef(two.clone());
+    let refused = house.gateway.move_epochs(&bucket, Some(&two_ref)).await;
+    assert!(matches!(refused, Err(Error::Kms(kms::Error::Denied(_)))), "{refused:?}");
+    let open = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"kms:*","Resource":"*"}]}"#;
+    house.keystore.put_key_policy(&principal, &two_ref, open.to_owned(), false).await.unwrap();
+
+    let (calls, written) = (house.kms.calls(), house.store.written());
+    let moved = house.gateway.move_epochs(&bucket, Some(&two_ref)).await.unwrap();
+    assert_eq!((moved.moved, moved.keys.len()), (1, 1));
+    assert_eq!(
+        (house.kms.calls() - calls, house.store.written()),
+        (2, written),
+        "two calls, whatever the bucket holds"
+    );
+    house.keystore.disable_key(&principal, &KeyRef(one.clone())).await.unwrap();
+    for (object, before) in objects.iter().zip(&before) {
+        let now = house.head(object).await.unwrap();
+        assert_eq!((key_of(&before.sse), key_of(&now.sse)), (one.as_str(), two.as_str()));
+        assert_eq!((&now.etag, now.modified, &now.version), (&before.etag, before.modified, &before.version));
+        assert_eq!(house.bytes(object).await, b"hello");
+    }
+    // New objects go where the bucket's default says: under the key that was moved to, by the same epoch.
+    assert!(put_as(&house, &house.caller, &objects[0]).await.is_err(), "the default is still the closed key");
+    default_of(&house, "one", &two).await;
+    house.put(&objects[0], b"new").await;
+    assert_eq!((house.bytes(&objects[0]).await, epochs(&house, "one").await), (b"new".to_vec(), 1));
+    // Tags take the wrap of now along; so does a restart.
+    let house = house.reopened();
+    assert_eq!(house.bytes(&objects[1]).await, b"hello");
+    // To the next version of its own key.
+    house.keystore.rotate_on_demand(&principal, &two_ref).await.unwrap();
+    assert_eq!(house.gateway.move_epochs(&bucket, None).await.unwrap().keys, [kms::KeyArn(two)]);
+    assert_eq!(house.bytes(&objects[1]).await, b"hello");
+}
+
+#[tokio::test]
+async fn a_bucket_may_move_while_it_is_read_and_written() {
+    let (house, one) = flagged().await;
+    let (two, bucket) = (house.cmk().await, "one".parse().unwrap());
+    let objects: Vec<_> = (0..8).map(|n| at("one", &format!("object {n}"))).collect();
+    for object in &objects {
+        house.put(object, b"0").await;
+    }
+    let moving = async {
+        for n in 0..40 {
+            let to = KeyRef(if n % 2 == 0 { two.clone() } else { one.clone() });
+            house.gateway.move_epochs(&bucket, Some(&to)).await.unwrap();
+        }
+    };
+    let using = futures::future::join_all(objects.iter().map(|object| async {
+        for n in 0..40 {
+            house.put(object, n.to_string().as_bytes()).await;
+            assert_eq!(house.bytes(object).await, n.to_string().as_bytes());
+        }
+    }));
+    futures::future::join(moving, using).await;
+    for object in &objects {
+        assert_eq!(house.bytes(object).await, b"39");
+    }
+    assert!(epochs(&house, "one").await < 45, "an epoch is begun only where the default's key has none");
+}
+
+#[tokio::test]
+async fn one_object_moves_to_another_key_with_its_body_etag_date_and_version() {
+    let house = House::new().await;
+    let (one, two) = (house.cmk().await, house.cmk().await);
+    let name = "one".parse().unwrap();
+    house.gateway.put_bucket_versioning(&house.caller, &name, crate::store::Versioning::Enabled).await.unwrap();
+    let plain = pattern(SEGMENT + 9);
+    for (n, sse) in [None, under(&one), by_bucket_key(&one)].into_iter().enumerate() {
+        let object = at("one", &format!("object {n}"));
+        let written = house.put_under(&object, &plain, sse).await;
+        house.put(&object, b"newer").await;
+        let named = || crate::gateway::GetRequest { version: written.version.clone(), ..get(&object) };
+        for bucket_key in [true, false] {
+            let before = house.store.written();
+            let to = crate::gateway::NewKey { key: KeyRef(two.clone()), bucket_key };
+            let version = written.version.clone();
+            let shown = house.gateway.update_encryption(&house.caller, &object, version, to).await.unwrap();
+            assert_eq!((shown, house.store.written()), (written.version.clone(), before));
+            let now = house.gateway.head_object(&house.caller, named()).await.unwrap();
+            assert_eq!((key_of(&now.sse), &now.etag, now.modified), (two.as_str(), &written.etag, written.modified));
+            assert!(matches!(now.sse, SseStatus::Kms { bucket_key: flag, .. } if flag == bucket_key));
+            assert!(matches!(house.read(named()).await, Read::Whole(bytes) if bytes == plain));
+        }
+        assert_eq!(house.bytes(&object).await, b"newer");
+    }
+    let to = || crate::gateway::NewKey { key: KeyRef(two.clone()), bucket_key: false };
+    let sealed = at("two", "customers");
+    house.put_under(&sealed, b"x", Some(SseRequest::Customer(customer(1)))).await;
+    let refused = house.gateway.update_encryption(&house.caller, &sealed, None, to()).await;
+    assert!(matches!(refused, Err(Error::InvalidArgument(_))), "{refused:?}");
+    let gone = house.gateway.update_encryption(&house.caller, &at("two", "none"), None, to()).await;
+    assert!(matches!(gone, Err(Error::NoSuchKey)), "{gone:?}");
+    let bob = house.gateway.update_encryption(&someone("bob"), &at("one", "object 0"), None, to()).await;
+    assert!(matches!(bob, Err(Error::AccessDenied(_))), "{bob:?}");
+}
