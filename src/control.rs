@@ -13,8 +13,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::gateway::{self, Gateway};
-use crate::rewrap;
+use crate::gateway::Gateway;
+use crate::store::ObjectStore;
+use crate::{rewrap, tools};
 
 /// The socket's name in the data directory.
 const SOCKET: &str = "control.sock";
@@ -31,6 +32,8 @@ pub enum Task {
 /// What is said on the way, and at the end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Said {
+    /// How a rewrap goes on.
+    Rewrapping(rewrap::Progress),
     /// It is done.
     Rewrapped(rewrap::Done),
     /// It cannot be done.
@@ -71,7 +74,12 @@ fn in_short<T>(data_dir: &Path, with: impl FnOnce(&Path) -> io::Result<T>) -> io
 }
 
 /// Answers until the shutdown, which ends what is being done; all of it can be done again.
-pub async fn serve(listener: UnixListener, gateway: Arc<Gateway>, shutdown: CancellationToken) {
+pub async fn serve(
+    listener: UnixListener,
+    gateway: Arc<Gateway>,
+    store: Arc<dyn ObjectStore>,
+    shutdown: CancellationToken,
+) {
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
@@ -79,9 +87,9 @@ pub async fn serve(listener: UnixListener, gateway: Arc<Gateway>, shutdown: Canc
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let gateway = Arc::clone(&gateway);
+                    let (gateway, store) = (Arc::clone(&gateway), Arc::clone(&store));
                     tasks.spawn(async move {
-                        if let Err(error) = answer(stream, &gateway).await {
+                        if let Err(error) = answer(stream, &gateway, store.as_ref()).await {
                             tracing::debug!(%error, "a request of the operator's ended");
                         }
                     });
@@ -95,7 +103,7 @@ pub async fn serve(listener: UnixListener, gateway: Arc<Gateway>, shutdown: Canc
     }
 }
 
-async fn answer(stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
+async fn answer(stream: UnixStream, gateway: &Gateway, store: &dyn ObjectStore) -> io::Result<()> {
     let peer = stream.peer_cred()?.uid();
     if peer != 0 && peer != rustix::process::geteuid().as_raw() {
         return Err(io::ErrorKind::PermissionDenied.into());
@@ -104,30 +112,32 @@ async fn answer(stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
     let mut line = String::new();
     let mut read = BufReader::new(read.take(LONGEST));
     read.read_line(&mut line).await?;
-    let said = match serde_json::from_str(&line) {
-        Ok(Task::Rewrap(plan)) => {
-            // Whoever asked may go away, and then it is ended.
-            tokio::select! {
-                done = rewrap::rewrap(gateway, &plan) => done.map_or_else(|error| failed(&error), Said::Rewrapped),
-                _ = read.read_u8() => return Ok(()),
-            }
-        }
-        Err(_) => Said::Failed("what was asked for is not understood".to_owned()),
+    let Ok(task) = serde_json::from_str::<Task>(&line) else {
+        return tell(&mut write, &Said::Failed("what was asked for is not understood".to_owned())).await;
     };
-    tell(&mut write, &said).await
+    let (hear, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let work = async {
+        // Whoever asked reads at once, or has gone; then this is ended.
+        let mut hear = move |said| drop(hear.send(said));
+        tools::here(gateway, store, &task, &mut hear).await;
+    };
+    let told = async {
+        while let Some(said) = heard.recv().await {
+            tell(&mut write, &said).await?;
+        }
+        Ok::<_, io::Error>(())
+    };
+    tokio::select! {
+        ((), told) = futures::future::join(work, told) => told,
+        // Whoever asked went away.
+        _ = read.read_u8() => Ok(()),
+    }
 }
 
 async fn tell(write: &mut (impl tokio::io::AsyncWrite + Unpin), said: &Said) -> io::Result<()> {
     let mut line = serde_json::to_vec(said)?;
     line.push(b'\n');
     write.write_all(&line).await
-}
-
-/// An error with its cause, as the operator reads it.
-#[must_use]
-pub fn failed(error: &gateway::Error) -> Said {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    Said::Failed(cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")))
 }
 
 /// Asks the gateway that runs on this data directory; `None` when none does. `hear` is told everything, in order.

@@ -35,3 +35,4 @@ pub mod store;
 pub mod tools;
 pub mod types;
 pub mod verify;
+pub mod walk;

@@ -10,7 +10,7 @@ use sealgate::config::{Config, Flags};
 use sealgate::kms::embedded::RootKey;
 use sealgate::store::local::rebuild::rebuild;
 use sealgate::types::{Clock as _, ObjectAt, SystemClock, VersionId};
-use sealgate::{audit, control, encrypt, gateway, logging, rewrap, serve, tools, verify};
+use sealgate::{audit, control, encrypt, gateway, logging, rewrap, serve, tools, verify, walk};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -117,6 +117,18 @@ struct Rewrapping {
     /// The master key to wrap them: id, ARN or alias. Without it each stays under its own, in that one's current version.
     #[arg(long, value_name = "KEY")]
     to: Option<String>,
+    /// Wrap each object's data key anew, too, by its metadata alone.
+    #[arg(long)]
+    full: bool,
+    /// A file that remembers how far it came: after a break it goes on from there.
+    #[arg(long, value_name = "FILE", requires = "full")]
+    cursor: Option<PathBuf>,
+    /// At most this many objects a second.
+    #[arg(long, value_name = "NUMBER", requires = "full")]
+    rate: Option<u64>,
+    /// Say what would be done, and do nothing.
+    #[arg(long, requires = "full")]
+    dry_run: bool,
 }
 
 /// What a wrong command line or configuration ends with, as clap does.
@@ -267,19 +279,75 @@ fn run_rewrap(rewrapping: Rewrapping) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, 1),
     };
-    let task = control::Task::Rewrap(rewrap::Plan { bucket, to: rewrapping.to });
-    let mut end = ExitCode::FAILURE;
-    let asked = runtime.block_on(tools::run(&config, &task, |said| match said {
-        control::Said::Rewrapped(rewrap::Done { epochs, keys }) => {
-            let keys: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
-            say(format_args!("wrapped {epochs} bucket keys anew, under {}", keys.join(", ")));
-            end = ExitCode::SUCCESS;
-        }
-        control::Said::Failed(why) => complain(format_args!("{why}")),
-    }));
-    match asked {
-        Ok(()) => end,
+    let after = match rewrapping.cursor.as_deref().map(walk::read_cursor).transpose() {
+        Ok(after) => after.flatten(),
+        Err(error) => return fail(&error, 1),
+    };
+    let full = rewrapping.full.then_some(rewrap::Full { after, rate: rewrapping.rate, dry_run: rewrapping.dry_run });
+    let task = control::Task::Rewrap(rewrap::Plan { bucket, to: rewrapping.to.clone(), full });
+    let mut ended = Rewrapped { bar: indicatif::ProgressBar::no_length(), code: ExitCode::FAILURE, by: &rewrapping };
+    match runtime.block_on(tools::run(&config, &task, |said| ended.hear(said))) {
+        Ok(()) => ended.code,
         Err(error) => fail(&error, 1),
+    }
+}
+
+/// A rewrap as it is told to the terminal.
+struct Rewrapped<'a> {
+    bar: indicatif::ProgressBar,
+    code: ExitCode,
+    by: &'a Rewrapping,
+}
+
+impl Rewrapped<'_> {
+    fn hear(&mut self, said: control::Said) {
+        match said {
+            control::Said::Failed(why) => self.bar.suspend(|| complain(format_args!("{why}"))),
+            control::Said::Rewrapping(rewrap::Progress::Begins(objects)) => {
+                let style = "{bar:40} {human_pos}/{human_len} objects {per_sec} {eta}";
+                if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
+                    self.bar.set_style(style);
+                }
+                self.bar.set_length(objects);
+            }
+            control::Said::Rewrapping(rewrap::Progress::At(more, cursor)) => {
+                self.bar.inc(more);
+                if let Some(path) = self.by.cursor.as_deref().filter(|_| !self.by.dry_run)
+                    && let Err(error) = walk::write_cursor(path, &cursor)
+                {
+                    self.bar.suspend(|| complain(format_args!("{}: {error}", path.display())));
+                }
+            }
+            control::Said::Rewrapping(rewrap::Progress::Failed(place, why)) => {
+                self.bar.suspend(|| complain(format_args!("{place}: {why}")));
+            }
+            control::Said::Rewrapped(done) => self.end(&done),
+        }
+    }
+
+    fn end(&mut self, done: &rewrap::Done) {
+        self.bar.finish_and_clear();
+        if !self.by.dry_run {
+            let keys: Vec<&str> = done.keys.iter().map(|key| key.0.as_str()).collect();
+            let under = if keys.is_empty() { String::new() } else { format!(", under {}", keys.join(", ")) };
+            say(format_args!("wrapped {} bucket keys anew{under}", done.epochs));
+        }
+        self.code = ExitCode::SUCCESS;
+        let Some(walked) = done.walked else { return };
+        let would = if self.by.dry_run { "would wrap" } else { "wrapped" };
+        let rewrap::Walked { objects, already, others, changed, failed } = walked;
+        say(format_args!(
+            "{would} {objects} objects anew; {already} were so already; {others} under no master key; {changed} changed \
+             meanwhile; {failed} failed"
+        ));
+        if failed > 0 {
+            self.code = ExitCode::FAILURE;
+        }
+        if let Some(path) = self.by.cursor.as_deref().filter(|_| !self.by.dry_run)
+            && let Err(error) = walk::remove_cursor(path)
+        {
+            complain(format_args!("{}: {error}", path.display()));
+        }
     }
 }
 

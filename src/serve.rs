@@ -90,7 +90,7 @@ pub enum Error {
 pub async fn serve(config: Config) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Rooms { front, kept, keystore, gateway } = rooms(&config, &clock, &metrics).await?;
+    let Rooms { front, kept, keystore, gateway, store } = rooms(&config, &clock, &metrics).await?;
     let tended = Arc::clone(&keystore);
     let ear = match config.store {
         StoreKind::Local => {
@@ -143,7 +143,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let tending = tend(&tended, &gateway, &shutdown);
     let hearing = async {
         if let Some(ear) = ear {
-            control::serve(ear, Arc::clone(&gateway), shutdown.clone()).await;
+            control::serve(ear, Arc::clone(&gateway), store, shutdown.clone()).await;
         }
     };
     let (drained, _, stopped, (), ()) = tokio::join!(serving, admin, stopped, tending, hearing);
@@ -192,6 +192,7 @@ struct Rooms {
     kept: Kept,
     keystore: Arc<EmbeddedKms>,
     gateway: Arc<Gateway>,
+    store: Arc<dyn ObjectStore>,
 }
 
 /// Where ciphertext is, as far as it is watched.
@@ -265,6 +266,7 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         StoreKind::Local => local_storage(config, clock).await?,
         StoreKind::Upstream => upstream_storage(config, clock).await?,
     };
+    let walked = Arc::clone(&store);
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
     let kms = KmsFront::new(
@@ -297,7 +299,7 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         kms,
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     );
-    Ok(Rooms { front, kept, keystore, gateway })
+    Ok(Rooms { front, kept, keystore, gateway, store: walked })
 }
 
 async fn local_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Storage, Error> {

@@ -4,6 +4,7 @@
 use crate::config::{Config, StoreKind};
 use crate::control::{self, Said, Task};
 use crate::gateway::Gateway;
+use crate::store::ObjectStore;
 use crate::{rewrap, serve};
 
 /// Why a tool did not begin, or did not end.
@@ -21,29 +22,34 @@ pub enum Error {
 ///
 /// # Errors
 /// What kept it from beginning. That it failed, `hear` is told.
-pub async fn run(config: &Config, task: &Task, mut hear: impl FnMut(Said)) -> Result<(), Error> {
+pub async fn run(config: &Config, task: &Task, mut hear: impl FnMut(Said) + Send) -> Result<(), Error> {
     match config.store {
         StoreKind::Local => {
             if control::ask(&config.data_dir, task, &mut hear).await?.is_some() {
                 return Ok(());
             }
-            let (gateway, _) = serve::opened(config).await?;
-            here(&gateway, task, &mut hear).await;
+            let (gateway, store) = serve::opened(config).await?;
+            here(&gateway, store.as_ref(), task, &mut hear).await;
         }
         StoreKind::Upstream => {
-            let (gateway, _) = serve::opened_upstream(config).await?;
-            here(&gateway, task, &mut hear).await;
+            let (gateway, store) = serve::opened_upstream(config).await?;
+            here(&gateway, store.as_ref(), task, &mut hear).await;
         }
     }
     Ok(())
 }
 
-/// Does a task with this gateway.
-pub(crate) async fn here(gateway: &Gateway, task: &Task, hear: &mut (impl FnMut(Said) + ?Sized)) {
+/// Does a task with this gateway and its store.
+pub(crate) async fn here(
+    gateway: &Gateway,
+    store: &dyn ObjectStore,
+    task: &Task,
+    hear: &mut (impl FnMut(Said) + Send),
+) {
     match task {
         Task::Rewrap(plan) => {
-            let done = rewrap::rewrap(gateway, plan).await;
-            hear(done.map_or_else(|error| control::failed(&error), Said::Rewrapped));
+            let done = rewrap::rewrap(gateway, store, plan, &mut |progress| hear(Said::Rewrapping(progress))).await;
+            hear(done.map_or_else(|error| Said::Failed(rewrap::told(&error)), Said::Rewrapped));
         }
     }
 }

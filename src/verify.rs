@@ -2,7 +2,7 @@
 //! on a data directory that no gateway serves. Objects under a customer's key are checked as far as that goes without
 //! the key: their metadata, their layout and the seal of their manifest.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -14,6 +14,7 @@ use crate::gateway::{self, Gateway};
 use crate::serve::{self, opened};
 use crate::store::{self, ObjectStore, VersionEntry, VersionQuery};
 use crate::types::{BucketName, ObjectAt, VersionId};
+use crate::walk::{Pace, place, read_cursor, remove_cursor, write_cursor};
 
 /// How many rows are asked for at once.
 const PAGE: usize = 1000;
@@ -94,12 +95,12 @@ pub async fn verify(config: &Config, plan: &Plan, watcher: &mut (impl Watcher + 
         gateway: &gateway,
         store: store.as_ref(),
         plan,
-        pace: Pace { begun: Instant::now(), bytes: 0, rate: plan.rate },
+        pace: Pace::new(plan.rate),
         found: Found::default(),
         kept: Instant::now(),
     };
-    let cursor = match &plan.cursor {
-        Some(path) => read_cursor(path)?,
+    let cursor: Option<Cursor> = match &plan.cursor {
+        Some(path) => read_cursor(path).map_err(|source| Error::Cursor { path: path.clone(), source })?,
         None => None,
     };
     let mut buckets = plan.buckets.clone();
@@ -124,12 +125,7 @@ pub async fn verify(config: &Config, plan: &Plan, watcher: &mut (impl Watcher + 
         run.bucket(bucket, after.map(|cursor| (cursor.key.clone(), Some(cursor.version.clone()))), watcher).await?;
     }
     if let Some(path) = &plan.cursor {
-        match std::fs::remove_file(path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Cursor { path: path.clone(), source });
-            }
-            _ => {}
-        }
+        remove_cursor(path).map_err(|source| Error::Cursor { path: path.clone(), source })?;
     }
     Ok(run.found)
 }
@@ -210,7 +206,8 @@ impl Run<'_> {
             Some(path) if due => {
                 self.kept = Instant::now();
                 let (bucket, key) = (at.bucket.clone(), at.key.as_str().to_owned());
-                write_cursor(path, &Cursor { bucket, key, version: version.clone(), found: self.found.clone() })
+                let cursor = Cursor { bucket, key, version: version.clone(), found: self.found.clone() };
+                write_cursor(path, &cursor).map_err(|source| Error::Cursor { path: path.clone(), source })
             }
             _ => Ok(()),
         }
@@ -232,48 +229,4 @@ impl Run<'_> {
         }
         Ok(true)
     }
-}
-
-/// Where the page after this row begins.
-fn place(entry: &VersionEntry) -> Option<(String, Option<VersionId>)> {
-    match entry {
-        VersionEntry::Object { key, object, .. } => Some((key.as_str().to_owned(), Some(object.version.clone()))),
-        VersionEntry::Marker { key, version, .. } => Some((key.as_str().to_owned(), Some(version.clone()))),
-        VersionEntry::Prefix(_) => None,
-    }
-}
-
-/// Holds a run to its rate.
-struct Pace {
-    begun: Instant,
-    bytes: u64,
-    rate: Option<u64>,
-}
-
-impl Pace {
-    async fn took(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if let Some(rate) = self.rate.filter(|&rate| rate > 0) {
-            let due = Duration::from_millis(self.bytes.saturating_mul(1000) / rate);
-            tokio::time::sleep_until(self.begun + due).await;
-        }
-    }
-}
-
-fn read_cursor(path: &Path) -> Result<Option<Cursor>, Error> {
-    let failed = |source| Error::Cursor { path: path.to_owned(), source };
-    match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(error)),
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| failed(error.into())),
-    }
-}
-
-/// Written beside and renamed, so that a cut leaves the cursor before.
-fn write_cursor(path: &Path, cursor: &Cursor) -> Result<(), Error> {
-    let failed = |source| Error::Cursor { path: path.to_owned(), source };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let bytes = serde_json::to_vec(cursor).map_err(|error| failed(error.into()))?;
-    std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path)).map_err(failed)
 }

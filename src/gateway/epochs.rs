@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::kms::{self, Principal};
+use crate::kms::{self, KeyRef, Principal};
 use crate::sse::{Envelope, EpochShelf, Epochs, Lease, SseChoice};
 use crate::store::{self, Bucket};
 use crate::types::{BucketName, Timestamp};
@@ -45,6 +45,16 @@ impl Gateway {
         bucket: &Bucket,
     ) -> Result<Option<Arc<Lease>>, Error> {
         Ok(self.keys.lease(principal, choice, &Shelf { gateway: self, bucket }).await?)
+    }
+
+    /// Begins an epoch of the bucket under a CMK, whether or not there is one.
+    pub(super) async fn begin_epoch(
+        &self,
+        principal: &Principal,
+        key: &KeyRef,
+        bucket: &Bucket,
+    ) -> Result<Lease, kms::Error> {
+        self.keys.begin_epoch(principal, key, &Shelf { gateway: self, bucket }).await
     }
 
     /// Has the envelope of an object be what the bucket's record makes of it, if its epoch has one.

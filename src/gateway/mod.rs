@@ -49,7 +49,7 @@ pub use cors::CorsRule;
 pub use encrypt::Brought;
 pub use error::Error;
 pub use model::*;
-pub use rekey::{EpochsMoved, NewKey};
+pub use rekey::{EpochsMoved, NewKey, Rewrapped, Rewrapping};
 pub use tags::{BUCKET_TAGS, OBJECT_TAGS, Tags};
 
 /// The most bytes that one PUT or one part may carry (S3: 5 GiB).

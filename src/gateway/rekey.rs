@@ -1,11 +1,16 @@
 //! Moving to another master key without touching a body: a whole bucket by its epochs' records, one object by its own
 //! wrap. ETags and dates stay.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use crate::identity::{Action, Requester};
-use crate::kms::{KeyArn, KeyRef, Principal};
-use crate::sse::{Epoch, SseChoice, SseMode};
+use crate::kms::embedded::version_of;
+use crate::kms::{self, KeyArn, KeyCache, KeyRef, Principal, WrappedKey};
+use crate::sse::{Epoch, Lease, SseChoice, SseMode, Wrap};
 use crate::store::{self, NewMetadata};
-use crate::types::{BucketName, ObjectAt, UserId, VersionId};
+use crate::types::{BucketName, ObjectAt, Timestamp, UserId, VersionId};
 
 use super::access::principal_for;
 use super::opened::{Looked, shown_version};
@@ -85,7 +90,9 @@ impl Gateway {
                 }
             }
             let shown = shown_version(&bucket, &looked.object.version);
-            if self.rekey(&principal, &bucket, at, looked, &to).await? {
+            let choice = choice_for(&looked, to.key.clone(), to.bucket_key);
+            let lease = self.lease(&principal, &choice, &bucket).await?;
+            if self.rekey(&principal, at, looked, &choice, lease.as_deref()).await? {
                 return Ok(shown);
             }
         }
@@ -94,24 +101,17 @@ impl Gateway {
 
     /// Wraps the data key of an object that was looked at anew, and puts the new wrap in its metadata. `false` when the
     /// object has changed since.
-    pub(super) async fn rekey(
+    async fn rekey(
         &self,
         principal: &Principal,
-        bucket: &store::Bucket,
         at: &ObjectAt,
         looked: Looked,
-        to: &NewKey,
+        choice: &SseChoice,
+        lease: Option<&Lease>,
     ) -> Result<bool, Error> {
         let Looked { object, envelope: old, .. } = looked;
-        let choice = SseChoice::Kms {
-            key: Some(to.key.clone()),
-            context: old.context(),
-            bucket_key: to.bucket_key,
-            cipher: old.cipher,
-        };
         let data_key = self.data_key_as(principal, at, &old, None).await?;
-        let lease = self.lease(principal, &choice, bucket).await?;
-        let mut envelope = self.keys.rewrap(principal, &data_key, &old, &choice, at, lease.as_deref()).await?;
+        let mut envelope = self.keys.rewrap(principal, &data_key, &old, choice, at, lease).await?;
         // The version is not made anew: its id stays bound to it.
         envelope.version = old.version;
         let mut metadata = object.metadata;
@@ -123,6 +123,142 @@ impl Gateway {
             Ok(_) => Ok(true),
         }
     }
+
+    /// Begins to wrap the data keys of a bucket's objects anew, one by one ([`Gateway::rewrap_object`]): under `to`, or each
+    /// under the current version of its own CMK. What a bucket key wraps goes under one that is begun after `since`.
+    #[must_use]
+    pub fn begin_rewrap(&self, to: Option<KeyRef>, since: Option<Timestamp>) -> Rewrapping {
+        let since = since.unwrap_or_else(|| self.clock.now());
+        Rewrapping { operator: operator(), to, since, leases: KeyCache::new(LEASED), wraps: Mutex::default() }
+    }
+
+    /// Wraps the data key of one version anew, by its metadata alone. On behalf of the operator. Where somebody writes the
+    /// object meanwhile, what he wrote stays.
+    ///
+    /// # Errors
+    /// The KMS's errors, [`Error::Integrity`], and those of the store; the object is as it was then.
+    pub async fn rewrap_object(
+        &self,
+        run: &Rewrapping,
+        at: &ObjectAt,
+        version: &VersionId,
+        dry_run: bool,
+    ) -> Result<Rewrapped, Error> {
+        for _ in 0..TRIES {
+            let looked = match self.look(at, Some(version)).await {
+                Err(Error::NoSuchKey | Error::NoSuchVersion) => return Ok(Rewrapped::Changed),
+                looked => looked?,
+            };
+            let Wrap::Kms { key, wrapped, bucket_key, context, epoch } = &looked.envelope.wrap else {
+                return Ok(Rewrapped::Another);
+            };
+            let to = run.to.clone().unwrap_or_else(|| KeyRef(key.0.clone()));
+            let choice = choice_for(&looked, to.clone(), *bucket_key);
+            let bucket = self.store.bucket(&at.bucket).await?;
+            let by_bucket_key = *bucket_key && context.0.is_empty();
+            let begun = match epoch {
+                Some(epoch) => self.epochs(&bucket).get(epoch.id).map_err(Error::Integrity)?.map(|epoch| epoch.created),
+                None => None,
+            };
+            let is_new = begun.is_some_and(|begun| begun >= run.since);
+            if dry_run {
+                return Ok(if is_new { Rewrapped::Already } else { Rewrapped::Anew });
+            }
+            let lease = match by_bucket_key {
+                true => Some(self.next_epoch(run, &bucket, &to).await?),
+                false => None,
+            };
+            let there = match &lease {
+                Some(lease) => is_new && lease.cmk() == key,
+                None => run.wraps_as(&to, key, wrapped),
+            };
+            if there {
+                return Ok(Rewrapped::Already);
+            }
+            if self.rekey(&run.operator, at, looked, &choice, lease.as_deref()).await? {
+                if lease.is_none() {
+                    self.learn(run, at, version, to).await?;
+                }
+                return Ok(Rewrapped::Anew);
+            }
+        }
+        Ok(Rewrapped::Changed)
+    }
+
+    /// The bucket key of a run, begun at the first object that needs it.
+    async fn next_epoch(&self, run: &Rewrapping, bucket: &store::Bucket, to: &KeyRef) -> Result<Arc<Lease>, Error> {
+        let leased = (bucket.name.clone(), to.clone());
+        for _ in 0..TRIES {
+            let begin = self.begin_epoch(&run.operator, to, bucket);
+            let lease = run.leases.get(&leased, || self.keys.generation(), begin).await?;
+            if lease.spend() {
+                return Ok(lease);
+            }
+            run.leases.forget(&leased, &lease);
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Remembers what the first direct wrap under a key came to, so that what is wrapped so is passed over.
+    async fn learn(&self, run: &Rewrapping, at: &ObjectAt, version: &VersionId, to: KeyRef) -> Result<(), Error> {
+        if run.wraps.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&to) {
+            return Ok(());
+        }
+        if let Ok(Looked { envelope, .. }) = self.look(at, Some(version)).await
+            && let Wrap::Kms { key, wrapped, epoch: None, .. } = envelope.wrap
+        {
+            let version = version_of(&wrapped.0).map(|(_, version)| version);
+            run.wraps.lock().unwrap_or_else(PoisonError::into_inner).insert(to, (key, version));
+        }
+        Ok(())
+    }
+}
+
+/// What became of an object that was to be wrapped anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewrapped {
+    /// It is (or would be).
+    Anew,
+    /// It was so before.
+    Already,
+    /// No CMK wraps it.
+    Another,
+    /// It was replaced or deleted meanwhile.
+    Changed,
+}
+
+/// How long a run keeps a bucket key of its own.
+const LEASED: Duration = Duration::from_secs(3600);
+
+/// A run over the objects of a bucket.
+#[derive(Debug)]
+pub struct Rewrapping {
+    operator: Principal,
+    to: Option<KeyRef>,
+    since: Timestamp,
+    leases: KeyCache<(BucketName, KeyRef), Lease, kms::Error>,
+    /// What direct wraps under a key come to: its ARN and version.
+    wraps: Mutex<HashMap<KeyRef, (KeyArn, Option<u32>)>>,
+}
+
+impl Rewrapping {
+    /// Since when a bucket key must have begun to count as a new one.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    fn wraps_as(&self, to: &KeyRef, key: &KeyArn, wrapped: &WrappedKey) -> bool {
+        let wraps = self.wraps.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = version_of(&wrapped.0).map(|(_, version)| version);
+        wraps.get(to).is_some_and(|(arn, current)| arn == key && *current == version)
+    }
+}
+
+/// The object's own cipher and context under another key.
+fn choice_for(looked: &Looked, key: KeyRef, bucket_key: bool) -> SseChoice {
+    let (context, cipher) = (looked.envelope.context(), looked.envelope.cipher);
+    SseChoice::Kms { key: Some(key), context, bucket_key, cipher }
 }
 
 /// On whose behalf the tools of the operator use keys.

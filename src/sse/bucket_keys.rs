@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::kms::{self, DataKey, KeyArn, KeyCache, KeyRef, KeyService, Principal, WrappedKey};
+use crate::kms::{self, DataKey, GeneratedKey, KeyArn, KeyCache, KeyRef, KeyService, Principal, WrappedKey};
 use crate::types::{BucketName, Timestamp};
 
 use super::bucket_key::{BucketKey, Epoch, EpochId, Epochs, MOST_EPOCHS, WRAP_BUDGET, WrapPlace, bucket_context};
@@ -57,7 +57,7 @@ impl Lease {
     }
 
     /// Counts one wrap more; `false` when the budget is spent.
-    fn spend(&self) -> bool {
+    pub(crate) fn spend(&self) -> bool {
         self.wraps.fetch_add(1, Ordering::Relaxed) < WRAP_BUDGET
     }
 }
@@ -137,10 +137,30 @@ impl BucketKeys {
                 Err(other) => return Err(other),
             }
         }
+        self.keep(generated, shelf).await
+    }
+
+    /// Begins another epoch under a CMK, whether or not there is one.
+    pub(super) async fn begin_another(
+        &self,
+        kms: &dyn KeyService,
+        principal: &Principal,
+        key: &KeyRef,
+        shelf: &impl EpochShelf,
+    ) -> Result<Lease, kms::Error> {
+        let context = bucket_context(shelf.epochs().bucket);
+        let generated = kms.generate_data_key(principal, Some(key), &context).await?;
+        self.keep(generated, shelf).await
+    }
+
+    /// Makes what the CMK made the next epoch.
+    async fn keep(&self, generated: GeneratedKey, shelf: &impl EpochShelf) -> Result<Lease, kms::Error> {
+        let epochs = shelf.epochs();
         let id = EpochId::random().map_err(|error| kms::Error::Unavailable(error.to_string()))?;
         let epoch = Epoch { id, created: shelf.now(), key: generated.key, wrapped: generated.wrapped };
         if epochs.count() < MOST_EPOCHS {
-            let record = epoch.seal(epochs.bucket, epochs.seal).map_err(damaged)?;
+            let record = epoch.seal(epochs.bucket, epochs.seal);
+            let record = record.map_err(|error| kms::Error::Corrupt(error.to_string()))?;
             shelf.keep(&Epoch::kind(id), record).await?;
         }
         Ok(self.leased(epoch, BucketKey::new(generated.plaintext), shelf.now()))

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::kms::once::{TAG_LEN, derive, open_once, seal_once};
 use crate::kms::{
-    AttributeKey, DEFAULT_CACHE_TTL, DataKey, EncryptionContext, KeyArn, KeyRef, KeyService, Principal, ServiceKey,
-    WrappedKey,
+    self, AttributeKey, DEFAULT_CACHE_TTL, DataKey, EncryptionContext, KeyArn, KeyRef, KeyService, Principal,
+    ServiceKey, WrappedKey,
 };
 use crate::store::Metadata;
 use crate::types::{BucketName, ObjectAt, VersionId, random};
@@ -206,6 +206,25 @@ impl Keyring {
         };
         check_budget(&envelope.fields(&self.attribute)?)?;
         Ok(envelope)
+    }
+
+    /// Begins an epoch of the bucket under a CMK, whether or not there is one.
+    ///
+    /// # Errors
+    /// The KMS's, and those of keeping its record.
+    pub async fn begin_epoch(
+        &self,
+        principal: &Principal,
+        key: &KeyRef,
+        shelf: &impl EpochShelf,
+    ) -> Result<Lease, kms::Error> {
+        self.bucket_keys.begin_another(self.kms.as_ref(), principal, key, shelf).await
+    }
+
+    /// What [`KeyService::generation`] says.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.kms.generation()
     }
 
     /// Wraps a bucket's epoch under another CMK (`None`: under the current version of its own). The bucket key stays.

@@ -158,3 +158,35 @@ def test_what_cannot_be_moved_is_refused(gateway, s3, kms, bucket, key_arn):
         connection.request("PUT", f"/{bucket}/k?encryption", document, dict(request.headers))
         answer = connection.getresponse()
         assert (answer.status, code.encode() in answer.read()) == (400, True), document
+
+
+def test_a_walk_wraps_each_object_anew_and_goes_on_where_it_was_cut(house, tmp_path):
+    s3, bucket = house.s3, house.bucket
+    direct = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": house.one}
+    for n in range(60):
+        s3.put_object(Bucket=bucket, Key=f"k{n:02}", Body=b"hello", **(direct if n % 2 else {}))
+    s3.put_object(Bucket=bucket, Key="plain", Body=b"x", ServerSideEncryption="AES256")
+    before = {f"k{n:02}": seen(s3, bucket, f"k{n:02}") for n in range(60)}
+    to = ["--bucket", bucket, "--to", house.two, "--full"]
+    assert rewrap(house, *to, "--dry-run").startswith("would wrap 60 objects anew; 0 were so already; 1 under no master key")
+    assert seen(s3, bucket, "k01")[0] == house.one
+    cursor = tmp_path / "cursor"
+    # Ten a second: cut in the middle, and the gateway with it.
+    command = [BINARY, "rewrap", "--data-dir", str(house.data), *to, "--cursor", str(cursor), "--rate", "10"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while seen(s3, bucket, "k01")[0] == house.one:
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    assert s3.get_object(Bucket=bucket, Key="k59")["Body"].read() == b"hello"
+    said = rewrap(house, *to, "--cursor", str(cursor))
+    assert "0 changed meanwhile; 0 failed" in said and not cursor.exists()
+    house.kms.disable_key(KeyId=house.one)
+    for name, (_, etag, modified) in before.items():
+        assert seen(s3, bucket, name) == (house.two, etag, modified)
+        assert s3.get_object(Bucket=bucket, Key=name)["Body"].read() == b"hello"
+    # What cannot be opened is named, and ends it with 1.
+    s3.put_object(Bucket=bucket, Key="z", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=house.two)
+    house.kms.enable_key(KeyId=house.one)
+    house.kms.disable_key(KeyId=house.two)
+    assert "disabled" in rewrap(house, "--bucket", bucket, "--to", house.one, "--full", fails=True)

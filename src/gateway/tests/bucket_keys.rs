@@ -382,3 +382,124 @@ async fn one_object_moves_to_another_key_with_its_body_etag_date_and_version() {
     let bob = house.gateway.update_encryption(&someone("bob"), &at("one", "object 0"), None, to()).await;
     assert!(matches!(bob, Err(Error::AccessDenied(_))), "{bob:?}");
 }
+
+async fn walk(
+    house: &House,
+    to: Option<&str>,
+    full: crate::rewrap::Full,
+) -> (crate::rewrap::Walked, Vec<crate::rewrap::Progress>) {
+    let plan = crate::rewrap::Plan { bucket: "one".parse().unwrap(), to: to.map(str::to_owned), full: Some(full) };
+    let mut heard = Vec::new();
+    let done = crate::rewrap::rewrap(&house.gateway, house.store.as_ref(), &plan, &mut |told| heard.push(told)).await;
+    (done.unwrap().walked.unwrap(), heard)
+}
+
+#[tokio::test]
+async fn a_walk_wraps_every_data_key_anew_by_metadata_alone_and_once() {
+    use crate::rewrap::{Full, Progress};
+    let (house, one) = flagged().await;
+    let (two, principal) = (house.cmk().await, house.caller.principal().unwrap());
+    let name = "one".parse().unwrap();
+    house.gateway.put_bucket_versioning(&house.caller, &name, crate::store::Versioning::Enabled).await.unwrap();
+    let mut before = Vec::new();
+    for n in 0..30 {
+        let object = at("one", &format!("object {n:02}"));
+        let sse = match n % 3 {
+            0 => None,
+            1 => under(&one),
+            _ => Some(SseRequest::S3 { cipher: DataCipher::Aes256 }),
+        };
+        house.put_under(&object, b"older", under(&one)).await;
+        house.put_under(&object, b"hello", sse).await;
+        before.push((object.clone(), house.head(&object).await.unwrap()));
+    }
+    let sealed = at("one", "sealed");
+    house.put_under(&sealed, b"x", Some(SseRequest::Customer(customer(1)))).await;
+
+    let (calls, written) = (house.kms.calls(), house.store.written());
+    let (dry, _) = walk(&house, Some(&two), Full { dry_run: true, ..Full::default() }).await;
+    assert_eq!((dry.objects, dry.others, dry.failed), (50, 11, 0));
+    assert_eq!((house.kms.calls(), epochs(&house, "one").await), (calls, 1), "a dry run does nothing");
+    let (walked, heard) = walk(&house, Some(&two), Full::default()).await;
+    assert_eq!((walked.objects, walked.already, walked.others, walked.changed, walked.failed), (50, 0, 11, 0, 0));
+    assert_eq!(house.store.written(), written, "no body was written");
+    assert_eq!(heard[0], Progress::Begins(61));
+    house.keystore.disable_key(&principal, &KeyRef(one.clone())).await.unwrap();
+    for (object, before) in &before {
+        let now = house.head(object).await.unwrap();
+        assert_eq!((&now.etag, now.modified, &now.version), (&before.etag, before.modified, &before.version));
+        assert_eq!(house.bytes(object).await, b"hello");
+        if let SseStatus::Kms { bucket_key, .. } = &before.sse {
+            assert!(
+                matches!(&now.sse, SseStatus::Kms { key, bucket_key: flag, .. } if key.0 == two && flag == bucket_key)
+            );
+        }
+    }
+    // The old bucket key opens nothing any more: its record can go.
+    let configs = house.store.bucket(&name).await.unwrap().configs;
+    assert_eq!(epochs(&house, "one").await, 2);
+    let Some(Progress::At(_, cursor)) = heard.last() else { panic!("{heard:?}") };
+    let epoch = |kind: &&String| kind.starts_with("bucket-key/");
+    for kind in configs.keys().filter(epoch) {
+        house.store.set_bucket_config(&name, kind, None).await.unwrap();
+        assert_eq!(house.bytes(&before[0].0).await, b"hello", "by its own copy");
+        house.store.set_bucket_config(&name, kind, Some(configs[kind].clone())).await.unwrap();
+    }
+    // From the cursor at the end there is nothing left; from the beginning of the same run, nothing to do.
+    let after = crate::rewrap::Cursor {
+        key: String::new(),
+        version: None,
+        walked: crate::rewrap::Walked::default(),
+        ..cursor.clone()
+    };
+    let (again, _) = walk(&house, Some(&two), Full { after: Some(after), ..Full::default() }).await;
+    assert_eq!(again.others + again.already + again.objects, 61);
+    assert!(again.already >= 10, "what a new bucket key wraps is passed over: {again:?}");
+    let (rest, _) = walk(&house, Some(&two), Full { after: Some(cursor.clone()), ..Full::default() }).await;
+    assert_eq!(rest, walked, "nothing lies behind the cursor");
+}
+
+#[tokio::test]
+async fn a_walk_that_races_overwrites_loses_nothing() {
+    use crate::rewrap::Full;
+    let (house, one) = flagged().await;
+    let two = house.cmk().await;
+    let objects: Vec<_> = (0..20).map(|n| at("one", &format!("object {n}"))).collect();
+    for object in &objects {
+        house.put_under(object, b"0", under(&one)).await;
+    }
+    let walking = async {
+        for n in 0..6 {
+            let to = if n % 2 == 0 { &two } else { &one };
+            let (walked, heard) = walk(&house, Some(to), Full::default()).await;
+            assert_eq!(walked.failed, 0, "{heard:?}");
+        }
+    };
+    let writing = futures::future::join_all(objects.iter().enumerate().map(|(n, object)| {
+        let (house, one) = (&house, &one);
+        async move {
+            for round in 0..20 {
+                let sse = if n % 2 == 0 { under(one) } else { None };
+                house.put_under(object, format!("{n} {round}").as_bytes(), sse).await;
+                assert_eq!(house.bytes(object).await, format!("{n} {round}").as_bytes());
+            }
+        }
+    }));
+    futures::future::join(walking, writing).await;
+    for (n, object) in objects.iter().enumerate() {
+        assert_eq!(house.bytes(object).await, format!("{n} 19").as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_named_and_the_walk_goes_on() {
+    use crate::rewrap::{Full, Progress};
+    let house = House::new().await;
+    let (one, two, principal) = (house.cmk().await, house.cmk().await, house.caller.principal().unwrap());
+    house.put_under(&at("one", "a"), b"x", under(&one)).await;
+    house.put_under(&at("one", "b"), b"x", under(&two)).await;
+    house.keystore.disable_key(&principal, &KeyRef(one)).await.unwrap();
+    let (walked, heard) = walk(&house, Some(&two), Full::default()).await;
+    assert_eq!((walked.objects, walked.failed), (1, 1));
+    assert!(heard.iter().any(|told| matches!(told, Progress::Failed(place, _) if place == "one/a")), "{heard:?}");
+}
