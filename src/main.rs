@@ -82,6 +82,9 @@ struct Verifying {
     /// Only this bucket; may be given more than once.
     #[arg(long, value_name = "NAME")]
     bucket: Vec<String>,
+    /// A master key that was deleted, by id or ARN: name the objects that are unreadable because of that, and no others may be.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     /// A file that remembers how far it came: after a break it goes on from there.
     #[arg(long, value_name = "FILE")]
     cursor: Option<PathBuf>,
@@ -223,16 +226,19 @@ fn run_verify(verifying: Verifying) -> ExitCode {
         Err(error) => return fail(&error, 1),
     };
     let rate = verifying.rate.map(|rate| rate.saturating_mul(1 << 20));
-    let plan = verify::Plan { buckets, cursor: verifying.cursor, rate };
+    let plan = verify::Plan { buckets, cursor: verifying.cursor, rate, key: verifying.key };
     let mut bar = Bar(indicatif::ProgressBar::no_length());
     match runtime.block_on(verify::verify(&config, &plan, &mut bar)) {
         Err(error) => fail(&error, 1),
         Ok(found) => {
             bar.0.finish_and_clear();
-            let verify::Found { objects, bytes, sealed, damaged } = found;
+            let verify::Found { objects, bytes, sealed, damaged, shredded } = found;
             say(format_args!(
                 "verified {objects} objects, {bytes} bytes; {sealed} under customer keys; {damaged} damaged"
             ));
+            if let Some(key) = &plan.key {
+                say(format_args!("{shredded} objects cannot be read any more since key {key} is gone"));
+            }
             if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
     }
@@ -380,6 +386,10 @@ impl verify::Watcher for Bar {
 
     fn took(&mut self, bytes: u64) {
         self.0.inc(bytes);
+    }
+
+    fn shredded(&mut self, at: &ObjectAt, version: &VersionId) {
+        self.0.suspend(|| say(format_args!("{}/{} ({version}): its key is gone", at.bucket, at.key)));
     }
 
     fn damaged(&mut self, at: &ObjectAt, version: &VersionId, why: &gateway::Error) {
