@@ -14,8 +14,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Gateway;
+use crate::kms::embedded::EmbeddedKms;
 use crate::store::ObjectStore;
-use crate::{rewrap, tools};
+use crate::tools::{self, Hands};
+use crate::{rewrap, usage};
 
 /// The socket's name in the data directory.
 const SOCKET: &str = "control.sock";
@@ -27,6 +29,8 @@ const LONGEST: u64 = 64 << 10;
 pub enum Task {
     /// Moves what master keys wrap.
     Rewrap(rewrap::Plan),
+    /// Counts what depends on a master key.
+    Usage(String),
 }
 
 /// What is said on the way, and at the end.
@@ -34,6 +38,10 @@ pub enum Task {
 pub enum Said {
     /// How a rewrap goes on.
     Rewrapping(rewrap::Progress),
+    /// So many versions more were looked at.
+    Counted(u64),
+    /// What depends on the key.
+    Usage(usage::Usage),
     /// It is done.
     Rewrapped(rewrap::Done),
     /// It cannot be done.
@@ -78,6 +86,7 @@ pub async fn serve(
     listener: UnixListener,
     gateway: Arc<Gateway>,
     store: Arc<dyn ObjectStore>,
+    keystore: Arc<EmbeddedKms>,
     shutdown: CancellationToken,
 ) {
     let mut tasks = JoinSet::new();
@@ -87,9 +96,10 @@ pub async fn serve(
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let (gateway, store) = (Arc::clone(&gateway), Arc::clone(&store));
+                    let (gateway, store, keystore) = (Arc::clone(&gateway), Arc::clone(&store), Arc::clone(&keystore));
                     tasks.spawn(async move {
-                        if let Err(error) = answer(stream, &gateway, store.as_ref()).await {
+                        let hands = Hands { gateway: &gateway, store: store.as_ref(), keystore: &keystore };
+                        if let Err(error) = answer(stream, &hands).await {
                             tracing::debug!(%error, "a request of the operator's ended");
                         }
                     });
@@ -103,7 +113,7 @@ pub async fn serve(
     }
 }
 
-async fn answer(stream: UnixStream, gateway: &Gateway, store: &dyn ObjectStore) -> io::Result<()> {
+async fn answer(stream: UnixStream, hands: &Hands<'_>) -> io::Result<()> {
     let peer = stream.peer_cred()?.uid();
     if peer != 0 && peer != rustix::process::geteuid().as_raw() {
         return Err(io::ErrorKind::PermissionDenied.into());
@@ -119,7 +129,7 @@ async fn answer(stream: UnixStream, gateway: &Gateway, store: &dyn ObjectStore) 
     let work = async {
         // Whoever asked reads at once, or has gone; then this is ended.
         let mut hear = move |said| drop(hear.send(said));
-        tools::here(gateway, store, &task, &mut hear).await;
+        tools::here(hands, &task, &mut hear).await;
     };
     let told = async {
         while let Some(said) = heard.recv().await {
@@ -159,7 +169,7 @@ pub async fn ask(data_dir: &Path, task: &Task, mut hear: impl FnMut(Said)) -> Re
     let mut lines = BufReader::new(read).lines();
     while let Some(line) = lines.next_line().await? {
         let said: Said = serde_json::from_str(&line).map_err(|_| Error::NoAnswer)?;
-        let ends = matches!(said, Said::Rewrapped(_) | Said::Failed(_));
+        let ends = matches!(said, Said::Rewrapped(_) | Said::Usage(_) | Said::Failed(_));
         hear(said);
         if ends {
             return Ok(Some(()));

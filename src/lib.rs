@@ -34,5 +34,6 @@ pub mod sse;
 pub mod store;
 pub mod tools;
 pub mod types;
+pub mod usage;
 pub mod verify;
 pub mod walk;

@@ -10,7 +10,7 @@ use sealgate::config::{Config, Flags};
 use sealgate::kms::embedded::RootKey;
 use sealgate::store::local::rebuild::rebuild;
 use sealgate::types::{Clock as _, ObjectAt, SystemClock, VersionId};
-use sealgate::{audit, control, encrypt, gateway, logging, rewrap, serve, tools, verify, walk};
+use sealgate::{audit, control, encrypt, gateway, logging, rewrap, serve, tools, usage, verify, walk};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,12 +38,34 @@ enum Command {
     EncryptBucket(Box<Encrypting>),
     /// Move a bucket's objects to another master key, or to the current version of its own, without touching them.
     Rewrap(Box<Rewrapping>),
+    /// Say what depends on master keys.
+    Keys {
+        #[command(subcommand)]
+        what: Keys,
+    },
     /// Make the embedded store's database anew from its journal, after db/ was lost or moved away.
     Rebuild {
         /// Directory that holds objects and keys; no gateway may run on it.
         #[arg(long, value_name = "DIR")]
         data_dir: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Count the buckets, bucket keys and objects that depend on each version of a master key: whether it can go.
+    Usage(Box<Using>),
+}
+
+#[derive(Debug, clap::Args)]
+struct Using {
+    #[command(flatten)]
+    flags: Flags,
+    /// The key: id, ARN or alias.
+    key: String,
+    /// Print it as one line of JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -145,6 +167,7 @@ fn main() -> ExitCode {
         Command::Verify(verifying) => run_verify(*verifying),
         Command::EncryptBucket(encrypting) => run_encrypt(*encrypting),
         Command::Rewrap(rewrapping) => run_rewrap(*rewrapping),
+        Command::Keys { what: Keys::Usage(using) } => run_usage(&using),
         Command::Rebuild { data_dir } => run_rebuild(&data_dir),
     }
 }
@@ -298,6 +321,72 @@ fn run_rewrap(rewrapping: Rewrapping) -> ExitCode {
     }
 }
 
+/// Counts what depends on a key, and says whether it can go.
+fn run_usage(using: &Using) -> ExitCode {
+    let config = match Config::load(&using.flags) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, WRONG_USE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, 1),
+    };
+    let mut code = ExitCode::FAILURE;
+    let bar = indicatif::ProgressBar::new_spinner();
+    let asked = runtime.block_on(tools::run(&config, &control::Task::Usage(using.key.clone()), |said| match said {
+        control::Said::Counted(more) => {
+            bar.inc(more);
+            bar.set_message(format!("{} versions", bar.position()));
+        }
+        control::Said::Usage(usage) => {
+            bar.finish_and_clear();
+            if using.json {
+                say(format_args!("{}", serde_json::to_string(&usage).unwrap_or_default()));
+            } else {
+                tell_usage(&usage);
+            }
+            code = ExitCode::SUCCESS;
+        }
+        control::Said::Failed(why) => complain(format_args!("{why}")),
+        control::Said::Rewrapping(_) | control::Said::Rewrapped(_) => {}
+    }));
+    match asked {
+        Ok(()) => code,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn tell_usage(usage: &usage::Usage) {
+    let state = if usage.enabled { "can be used" } else { "is closed" };
+    let current = usage.current.map_or_else(|| "no version".to_owned(), |number| format!("version {number}"));
+    say(format_args!("{}: {state}; {current} wraps", usage.key.0));
+    for (version, dependents) in &usage.versions {
+        let usage::Dependents { buckets, epochs, by_bucket_key, direct, uploads } = dependents;
+        let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
+        say(format_args!(
+            "version {version}: {epochs} bucket keys with {by_bucket_key} objects; {direct} objects directly; {uploads} uploads in \
+             progress; in {}",
+            buckets.join(", ")
+        ));
+    }
+    for bucket in &usage.defaults {
+        say(format_args!("it is the default of bucket {bucket}"));
+    }
+    if usage.unknown > 0 {
+        say(format_args!("{} objects do not verify: nobody knows what they depend on", usage.unknown));
+    }
+    let to = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(usage.complete_to.0) * 1_000_000)
+        .ok()
+        .and_then(|to| to.format(&time::format_description::well_known::Rfc3339).ok())
+        .unwrap_or_default();
+    say(format_args!("complete up to {to}"));
+    say(match (usage.is_retirable(), usage.enabled) {
+        (false, _) => format_args!("not safe to retire"),
+        (true, true) => format_args!("nothing depends on it; disable it and look again, so that nothing comes after"),
+        (true, false) => format_args!("safe to retire"),
+    });
+}
+
 /// A rewrap as it is told to the terminal.
 struct Rewrapped<'a> {
     bar: indicatif::ProgressBar,
@@ -309,6 +398,7 @@ impl Rewrapped<'_> {
     fn hear(&mut self, said: control::Said) {
         match said {
             control::Said::Failed(why) => self.bar.suspend(|| complain(format_args!("{why}"))),
+            control::Said::Counted(_) | control::Said::Usage(_) => {}
             control::Said::Rewrapping(rewrap::Progress::Begins(objects)) => {
                 let style = "{bar:40} {human_pos}/{human_len} objects {per_sec} {eta}";
                 if let Ok(style) = indicatif::ProgressStyle::with_template(style) {

@@ -143,7 +143,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let tending = tend(&tended, &gateway, &shutdown);
     let hearing = async {
         if let Some(ear) = ear {
-            control::serve(ear, Arc::clone(&gateway), store, shutdown.clone()).await;
+            control::serve(ear, Arc::clone(&gateway), store, Arc::clone(&tended), shutdown.clone()).await;
         }
     };
     let (drained, _, stopped, (), ()) = tokio::join!(serving, admin, stopped, tending, hearing);
@@ -413,14 +413,23 @@ async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Arc<Embedde
 /// # Errors
 /// What keeps keystore or store from opening; a gateway that serves the directory is one.
 pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error> {
+    opened_with_keys(config).await.map(|(gateway, store, _)| (gateway, store))
+}
+
+/// As [`opened`], with the keystore.
+///
+/// # Errors
+/// As [`opened`].
+pub async fn opened_with_keys(config: &Config) -> Result<(Gateway, Arc<LocalStore>, Arc<EmbeddedKms>), Error> {
     if config.store != StoreKind::Local {
         return Err(Error::NotLocal);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (keystore, store) = storage(config, &clock).await?;
     let service = ServiceKey::new(*keystore.service_key());
-    let keys = Keyring::new(keystore as Arc<dyn KeyService>, service).caching(config.kms_cache_ttl);
-    Ok((Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock), store))
+    let keys = Keyring::new(Arc::clone(&keystore) as Arc<dyn KeyService>, service).caching(config.kms_cache_ttl);
+    let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock);
+    Ok((gateway, store, keystore))
 }
 
 /// The gateway over an upstream, and its store, without a port and without a cache: beside gateways that serve it.
@@ -428,6 +437,16 @@ pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error
 /// # Errors
 /// What keeps keystore or store from opening.
 pub async fn opened_upstream(config: &Config) -> Result<(Gateway, Arc<UpstreamStore>), Error> {
+    opened_upstream_with_keys(config).await.map(|(gateway, store, _)| (gateway, store))
+}
+
+/// As [`opened_upstream`], with the keystore.
+///
+/// # Errors
+/// As [`opened_upstream`].
+pub async fn opened_upstream_with_keys(
+    config: &Config,
+) -> Result<(Gateway, Arc<UpstreamStore>, Arc<EmbeddedKms>), Error> {
     if config.store != StoreKind::Upstream {
         return Err(Error::NoUpstream);
     }
@@ -436,7 +455,7 @@ pub async fn opened_upstream(config: &Config) -> Result<(Gateway, Arc<UpstreamSt
     let service = ServiceKey::new(*keystore.service_key());
     let keys = Keyring::new(keys, service).caching(config.kms_cache_ttl);
     let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock);
-    Ok((gateway.defaulting_to(config.default_encryption), store))
+    Ok((gateway.defaulting_to(config.default_encryption), store, keystore))
 }
 
 fn credentials(config: &Config) -> Result<Credentials, Error> {

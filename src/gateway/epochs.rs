@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::kms::{self, KeyRef, Principal};
-use crate::sse::{Envelope, EpochShelf, Epochs, Lease, SseChoice};
-use crate::store::{self, Bucket};
-use crate::types::{BucketName, Timestamp};
+use crate::kms::{self, KeyArn, KeyRef, Principal, WrappedKey};
+use crate::sse::{Envelope, Epoch, EpochShelf, Epochs, Lease, SseChoice, Wrap};
+use crate::store::{self, Bucket, Metadata};
+use crate::types::{BucketName, ObjectAt, Timestamp};
 
 use super::opened::Looked;
 use super::{Error, Gateway};
@@ -30,6 +30,17 @@ impl EpochShelf for Shelf<'_> {
         let kept = self.gateway.store.set_bucket_config(&self.bucket.name, kind, Some(record)).await;
         kept.map_err(|error| kms::Error::Unavailable(format!("the record of a bucket key cannot be written: {error}")))
     }
+}
+
+/// A wrap by a CMK.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapper {
+    /// The CMK.
+    pub key: KeyArn,
+    /// What it made, of the data key or of the bucket key.
+    pub wrapped: WrappedKey,
+    /// Whether it wraps a bucket key, and that the data key.
+    pub by_bucket_key: bool,
 }
 
 impl Gateway {
@@ -75,6 +86,43 @@ impl Gateway {
     pub(super) async fn in_epoch(&self, bucket: &BucketName, mut looked: Looked) -> Result<Looked, Error> {
         self.follow_epoch(bucket, &mut looked.envelope).await?;
         Ok(looked)
+    }
+
+    /// The epochs that a bucket has records of.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] for a record that was altered.
+    pub fn epochs_of(&self, bucket: &Bucket) -> Result<Vec<Epoch>, Error> {
+        self.epochs(bucket).all().map_err(Error::Integrity)
+    }
+
+    /// What wraps the data key of an object, or its bucket key, by its metadata alone; `None` where no CMK does.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] when the metadata does not verify.
+    pub fn wrapper_of(&self, bucket: &Bucket, at: &ObjectAt, metadata: &Metadata) -> Result<Option<Wrapper>, Error> {
+        if metadata.envelope.is_empty() && self.store.may_be_foreign(&at.bucket) {
+            return Ok(None);
+        }
+        let mut envelope = self.keys.verify(at, metadata).map_err(Error::Integrity)?;
+        if let Some(id) = envelope.epoch()
+            && let Some(kept) = self.epochs(bucket).get(id).map_err(Error::Integrity)?
+        {
+            envelope.follow(kept);
+        }
+        Ok(match envelope.wrap {
+            Wrap::Kms { key, epoch: Some(epoch), .. } => {
+                Some(Wrapper { key, wrapped: epoch.wrapped, by_bucket_key: true })
+            }
+            Wrap::Kms { key, wrapped, epoch: None, .. } => Some(Wrapper { key, wrapped, by_bucket_key: false }),
+            Wrap::S3 { .. } | Wrap::Customer { .. } | Wrap::None { .. } => None,
+        })
+    }
+
+    /// The time by the gateway's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Wipes the keys that were remembered long enough. To be called from time to time.

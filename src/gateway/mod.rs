@@ -47,6 +47,7 @@ pub use acl::{Acl, AclReach, BucketAcl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use cors::CorsRule;
 pub use encrypt::Brought;
+pub use epochs::Wrapper;
 pub use error::Error;
 pub use model::*;
 pub use rekey::{EpochsMoved, NewKey, Rewrapped, Rewrapping};
