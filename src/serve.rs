@@ -88,9 +88,20 @@ pub enum Error {
 /// # Errors
 /// What keeps it from starting.
 pub async fn serve(config: Config) -> Result<(), Error> {
+    serve_through(config, |keys| keys).await
+}
+
+/// The same with what `through` makes of the key service: for measuring what one costs that is far away.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_through(
+    config: Config,
+    through: impl FnOnce(Arc<dyn KeyService>) -> Arc<dyn KeyService>,
+) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Rooms { front, kept, keystore, gateway, store } = rooms(&config, &clock, &metrics).await?;
+    let Rooms { front, kept, keystore, gateway, store } = rooms(&config, &clock, &metrics, through).await?;
     let tended = Arc::clone(&keystore);
     let ear = match config.store {
         StoreKind::Local => {
@@ -260,7 +271,12 @@ struct Storage {
 }
 
 /// Joins the rooms, from the store to the edge.
-async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Rooms, Error> {
+async fn rooms(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+    through: impl FnOnce(Arc<dyn KeyService>) -> Arc<dyn KeyService>,
+) -> Result<Rooms, Error> {
     let credentials = Arc::new(credentials(config)?);
     let Storage { keystore, keys, store, kept } = match config.store {
         StoreKind::Local => local_storage(config, clock).await?,
@@ -275,7 +291,7 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         AliyunApi::new(Arc::clone(&keystore), config.region.clone()),
     );
     let (counting, alarmed, suspected) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics));
-    let keys = Watched::new(keys, move |operation, outcome| {
+    let keys = Watched::new(through(keys), move |operation, outcome| {
         counting.kms_request(operation, outcome);
     });
     let keys = Keyring::new(Arc::new(keys), service).caching(config.kms_cache_ttl);
