@@ -255,4 +255,7 @@ impl KeyService for Following {
         self.fresh().await?;
         self.keystore.unwrap_key(principal, key, wrapped, context).await
     }
+    fn generation(&self) -> u64 {
+        self.keystore.generation()
+    }
 }

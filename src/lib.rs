@@ -15,6 +15,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod control;
 mod deliver;
 pub mod dialect;
 pub mod encrypt;
@@ -28,8 +29,12 @@ pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod policy;
+pub mod rewrap;
 pub mod serve;
 pub mod sse;
 pub mod store;
+pub mod tools;
 pub mod types;
+pub mod usage;
 pub mod verify;
+pub mod walk;

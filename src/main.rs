@@ -10,7 +10,7 @@ use sealgate::config::{Config, Flags};
 use sealgate::kms::embedded::RootKey;
 use sealgate::store::local::rebuild::rebuild;
 use sealgate::types::{Clock as _, ObjectAt, SystemClock, VersionId};
-use sealgate::{audit, encrypt, gateway, logging, serve, verify};
+use sealgate::{audit, control, encrypt, gateway, logging, rewrap, serve, tools, usage, verify, walk};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -36,12 +36,36 @@ enum Command {
     Verify(Box<Verifying>),
     /// Encrypt, object by object, what was in an upstream's bucket before sealgate was.
     EncryptBucket(Box<Encrypting>),
+    /// Move a bucket's objects to another master key, or to the current version of its own, without touching them.
+    Rewrap(Box<Rewrapping>),
+    /// Say what depends on master keys.
+    Keys {
+        #[command(subcommand)]
+        what: Keys,
+    },
     /// Make the embedded store's database anew from its journal, after db/ was lost or moved away.
     Rebuild {
         /// Directory that holds objects and keys; no gateway may run on it.
         #[arg(long, value_name = "DIR")]
         data_dir: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Count the buckets, bucket keys and objects that depend on each version of a master key: whether it can go.
+    Usage(Box<Using>),
+}
+
+#[derive(Debug, clap::Args)]
+struct Using {
+    #[command(flatten)]
+    flags: Flags,
+    /// The key: id, ARN or alias.
+    key: String,
+    /// Print it as one line of JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,6 +104,9 @@ struct Verifying {
     /// Only this bucket; may be given more than once.
     #[arg(long, value_name = "NAME")]
     bucket: Vec<String>,
+    /// A master key that was deleted, by id or ARN: name the objects that are unreadable because of that, and no others may be.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     /// A file that remembers how far it came: after a break it goes on from there.
     #[arg(long, value_name = "FILE")]
     cursor: Option<PathBuf>,
@@ -105,6 +132,30 @@ struct Encrypting {
     rate: Option<u64>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Rewrapping {
+    #[command(flatten)]
+    flags: Flags,
+    /// The bucket, whose bucket keys are wrapped anew.
+    #[arg(long, value_name = "NAME")]
+    bucket: String,
+    /// The master key to wrap them: id, ARN or alias. Without it each stays under its own, in that one's current version.
+    #[arg(long, value_name = "KEY")]
+    to: Option<String>,
+    /// Wrap each object's data key anew, too, by its metadata alone.
+    #[arg(long)]
+    full: bool,
+    /// A file that remembers how far it came: after a break it goes on from there.
+    #[arg(long, value_name = "FILE", requires = "full")]
+    cursor: Option<PathBuf>,
+    /// At most this many objects a second.
+    #[arg(long, value_name = "NUMBER", requires = "full")]
+    rate: Option<u64>,
+    /// Say what would be done, and do nothing.
+    #[arg(long, requires = "full")]
+    dry_run: bool,
+}
+
 /// What a wrong command line or configuration ends with, as clap does.
 const WRONG_USE: u8 = 2;
 
@@ -115,6 +166,8 @@ fn main() -> ExitCode {
         Command::Serve(flags) => run_gateway(&flags),
         Command::Verify(verifying) => run_verify(*verifying),
         Command::EncryptBucket(encrypting) => run_encrypt(*encrypting),
+        Command::Rewrap(rewrapping) => run_rewrap(*rewrapping),
+        Command::Keys { what: Keys::Usage(using) } => run_usage(&using),
         Command::Rebuild { data_dir } => run_rebuild(&data_dir),
     }
 }
@@ -196,16 +249,19 @@ fn run_verify(verifying: Verifying) -> ExitCode {
         Err(error) => return fail(&error, 1),
     };
     let rate = verifying.rate.map(|rate| rate.saturating_mul(1 << 20));
-    let plan = verify::Plan { buckets, cursor: verifying.cursor, rate };
+    let plan = verify::Plan { buckets, cursor: verifying.cursor, rate, key: verifying.key };
     let mut bar = Bar(indicatif::ProgressBar::no_length());
     match runtime.block_on(verify::verify(&config, &plan, &mut bar)) {
         Err(error) => fail(&error, 1),
         Ok(found) => {
             bar.0.finish_and_clear();
-            let verify::Found { objects, bytes, sealed, damaged } = found;
+            let verify::Found { objects, bytes, sealed, damaged, shredded } = found;
             say(format_args!(
                 "verified {objects} objects, {bytes} bytes; {sealed} under customer keys; {damaged} damaged"
             ));
+            if let Some(key) = &plan.key {
+                say(format_args!("{shredded} objects cannot be read any more since key {key} is gone"));
+            }
             if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
     }
@@ -241,6 +297,156 @@ fn run_encrypt(encrypting: Encrypting) -> ExitCode {
     }
 }
 
+/// Moves a bucket's epochs: by the gateway that runs on the data directory, or without one.
+fn run_rewrap(rewrapping: Rewrapping) -> ExitCode {
+    let (config, bucket) = match (Config::load(&rewrapping.flags), rewrapping.bucket.parse()) {
+        (Ok(config), Ok(bucket)) => (config, bucket),
+        (Err(error), _) => return fail(&error, WRONG_USE),
+        (_, Err(error)) => return fail(&error, WRONG_USE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, 1),
+    };
+    let after = match rewrapping.cursor.as_deref().map(walk::read_cursor).transpose() {
+        Ok(after) => after.flatten(),
+        Err(error) => return fail(&error, 1),
+    };
+    let full = rewrapping.full.then_some(rewrap::Full { after, rate: rewrapping.rate, dry_run: rewrapping.dry_run });
+    let task = control::Task::Rewrap(rewrap::Plan { bucket, to: rewrapping.to.clone(), full });
+    let mut ended = Rewrapped { bar: indicatif::ProgressBar::no_length(), code: ExitCode::FAILURE, by: &rewrapping };
+    match runtime.block_on(tools::run(&config, &task, |said| ended.hear(said))) {
+        Ok(()) => ended.code,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+/// Counts what depends on a key, and says whether it can go.
+fn run_usage(using: &Using) -> ExitCode {
+    let config = match Config::load(&using.flags) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, WRONG_USE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, 1),
+    };
+    let mut code = ExitCode::FAILURE;
+    let bar = indicatif::ProgressBar::new_spinner();
+    let asked = runtime.block_on(tools::run(&config, &control::Task::Usage(using.key.clone()), |said| match said {
+        control::Said::Counted(more) => {
+            bar.inc(more);
+            bar.set_message(format!("{} versions", bar.position()));
+        }
+        control::Said::Usage(usage) => {
+            bar.finish_and_clear();
+            if using.json {
+                say(format_args!("{}", serde_json::to_string(&usage).unwrap_or_default()));
+            } else {
+                tell_usage(&usage);
+            }
+            code = ExitCode::SUCCESS;
+        }
+        control::Said::Failed(why) => complain(format_args!("{why}")),
+        control::Said::Rewrapping(_) | control::Said::Rewrapped(_) => {}
+    }));
+    match asked {
+        Ok(()) => code,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn tell_usage(usage: &usage::Usage) {
+    let state = if usage.enabled { "can be used" } else { "is closed" };
+    let current = usage.current.map_or_else(|| "no version".to_owned(), |number| format!("version {number}"));
+    say(format_args!("{}: {state}; {current} wraps", usage.key.0));
+    for (version, dependents) in &usage.versions {
+        let usage::Dependents { buckets, epochs, by_bucket_key, direct, uploads } = dependents;
+        let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
+        say(format_args!(
+            "version {version}: {epochs} bucket keys with {by_bucket_key} objects; {direct} objects directly; {uploads} uploads in \
+             progress; in {}",
+            buckets.join(", ")
+        ));
+    }
+    for bucket in &usage.defaults {
+        say(format_args!("it is the default of bucket {bucket}"));
+    }
+    if usage.unknown > 0 {
+        say(format_args!("{} objects do not verify: nobody knows what they depend on", usage.unknown));
+    }
+    let to = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(usage.complete_to.0) * 1_000_000)
+        .ok()
+        .and_then(|to| to.format(&time::format_description::well_known::Rfc3339).ok())
+        .unwrap_or_default();
+    say(format_args!("complete up to {to}"));
+    say(match (usage.is_retirable(), usage.enabled) {
+        (false, _) => format_args!("not safe to retire"),
+        (true, true) => format_args!("nothing depends on it; disable it and look again, so that nothing comes after"),
+        (true, false) => format_args!("safe to retire"),
+    });
+}
+
+/// A rewrap as it is told to the terminal.
+struct Rewrapped<'a> {
+    bar: indicatif::ProgressBar,
+    code: ExitCode,
+    by: &'a Rewrapping,
+}
+
+impl Rewrapped<'_> {
+    fn hear(&mut self, said: control::Said) {
+        match said {
+            control::Said::Failed(why) => self.bar.suspend(|| complain(format_args!("{why}"))),
+            control::Said::Counted(_) | control::Said::Usage(_) => {}
+            control::Said::Rewrapping(rewrap::Progress::Begins(objects)) => {
+                let style = "{bar:40} {human_pos}/{human_len} objects {per_sec} {eta}";
+                if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
+                    self.bar.set_style(style);
+                }
+                self.bar.set_length(objects);
+            }
+            control::Said::Rewrapping(rewrap::Progress::At(more, cursor)) => {
+                self.bar.inc(more);
+                if let Some(path) = self.by.cursor.as_deref().filter(|_| !self.by.dry_run)
+                    && let Err(error) = walk::write_cursor(path, &cursor)
+                {
+                    self.bar.suspend(|| complain(format_args!("{}: {error}", path.display())));
+                }
+            }
+            control::Said::Rewrapping(rewrap::Progress::Failed(place, why)) => {
+                self.bar.suspend(|| complain(format_args!("{place}: {why}")));
+            }
+            control::Said::Rewrapped(done) => self.end(&done),
+        }
+    }
+
+    fn end(&mut self, done: &rewrap::Done) {
+        self.bar.finish_and_clear();
+        if !self.by.dry_run {
+            let keys: Vec<&str> = done.keys.iter().map(|key| key.0.as_str()).collect();
+            let under = if keys.is_empty() { String::new() } else { format!(", under {}", keys.join(", ")) };
+            say(format_args!("wrapped {} bucket keys anew{under}", done.epochs));
+        }
+        self.code = ExitCode::SUCCESS;
+        let Some(walked) = done.walked else { return };
+        let would = if self.by.dry_run { "would wrap" } else { "wrapped" };
+        let rewrap::Walked { objects, already, others, changed, failed } = walked;
+        say(format_args!(
+            "{would} {objects} objects anew; {already} were so already; {others} under no master key; {changed} changed \
+             meanwhile; {failed} failed"
+        ));
+        if failed > 0 {
+            self.code = ExitCode::FAILURE;
+        }
+        if let Some(path) = self.by.cursor.as_deref().filter(|_| !self.by.dry_run)
+            && let Err(error) = walk::remove_cursor(path)
+        {
+            complain(format_args!("{}: {error}", path.display()));
+        }
+    }
+}
+
 impl encrypt::Watcher for Bar {
     fn begins(&mut self, bytes: u64) {
         verify::Watcher::begins(self, 0, bytes);
@@ -270,6 +476,10 @@ impl verify::Watcher for Bar {
 
     fn took(&mut self, bytes: u64) {
         self.0.inc(bytes);
+    }
+
+    fn shredded(&mut self, at: &ObjectAt, version: &VersionId) {
+        self.0.suspend(|| say(format_args!("{}/{} ({version}): its key is gone", at.bucket, at.key)));
     }
 
     fn damaged(&mut self, at: &ObjectAt, version: &VersionId, why: &gateway::Error) {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Trail;
 use crate::config::{Config, Credential as Configured, KeystoreKind, ROOT_USER, Secret as ConfiguredSecret, StoreKind};
+use crate::control;
 use crate::deliver::{self, Destination};
 use crate::dialect::kms::KmsApi;
 use crate::dialect::kms::aliyun::AliyunApi;
@@ -88,10 +89,30 @@ pub enum Error {
 /// # Errors
 /// What keeps it from starting.
 pub async fn serve(config: Config) -> Result<(), Error> {
+    serve_through(config, |keys| keys).await
+}
+
+/// The same with what `through` makes of the key service: for measuring what one costs that is far away.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_through(
+    config: Config,
+    through: impl FnOnce(Arc<dyn KeyService>) -> Arc<dyn KeyService>,
+) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Rooms { front, kept, keystore, gateway, trail } = rooms(&config, &clock, &metrics).await?;
+    let Rooms { front, kept, keystore, gateway, store, trail } = rooms(&config, &clock, &metrics, through).await?;
     let tended = Arc::clone(&keystore);
+    let ear = match config.store {
+        StoreKind::Local => {
+            let directory = config.data_dir.clone();
+            let ear = blocking(move || control::open(&directory).map_err(Error::DataDir)).await?;
+            Some(tokio::net::UnixListener::from_std(ear).map_err(Error::DataDir)?)
+        }
+        // Tools work beside the gateways there.
+        StoreKind::Upstream => None,
+    };
     let kept = Arc::new(kept);
     let front = Arc::new(front);
     let watched = Arc::clone(&kept);
@@ -131,13 +152,18 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         shutdown.cancel();
         Ok::<_, Error>(())
     };
-    let tending = tend(&tended, &shutdown);
+    let tending = tend(&tended, &gateway, &shutdown);
     let delivering = async {
         if let Some(to) = destination(&config) {
             deliver::keep_delivering(&trail, &gateway, &to, &shutdown).await;
         }
     };
-    let (drained, _, stopped, (), ()) = tokio::join!(serving, admin, stopped, tending, delivering);
+    let hearing = async {
+        if let Some(ear) = ear {
+            control::serve(ear, Arc::clone(&gateway), store, Arc::clone(&tended), shutdown.clone()).await;
+        }
+    };
+    let (drained, _, stopped, (), (), ()) = tokio::join!(serving, admin, stopped, tending, delivering, hearing);
     tracing::info!(cut = drained.cut, "drained");
     stopped
 }
@@ -151,9 +177,11 @@ fn destination(config: &Config) -> Option<Destination> {
 /// How often the keystore is asked what became due.
 const TENDING: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Has the keystore write down what became due, until the end. What is due is in force before that.
-async fn tend(keystore: &EmbeddedKms, shutdown: &CancellationToken) {
+/// Has the keystore write down what became due, and wipes remembered keys, until the end. What is due is in force before
+/// that.
+async fn tend(keystore: &EmbeddedKms, gateway: &Gateway, shutdown: &CancellationToken) {
     loop {
+        gateway.sweep_keys();
         if let Err(error) = keystore.tend().await {
             tracing::warn!(%error, "what is due to keys could not be written down");
         }
@@ -187,6 +215,7 @@ struct Rooms {
     kept: Kept,
     keystore: Arc<EmbeddedKms>,
     gateway: Arc<Gateway>,
+    store: Arc<dyn ObjectStore>,
     trail: Arc<Trail>,
 }
 
@@ -256,12 +285,18 @@ struct Storage {
 }
 
 /// Joins the rooms, from the store to the edge.
-async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Rooms, Error> {
+async fn rooms(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+    through: impl FnOnce(Arc<dyn KeyService>) -> Arc<dyn KeyService>,
+) -> Result<Rooms, Error> {
     let credentials = Arc::new(credentials(config)?);
     let Storage { keystore, keys, store, kept, trail } = match config.store {
         StoreKind::Local => local_storage(config, clock).await?,
         StoreKind::Upstream => upstream_storage(config, clock).await?,
     };
+    let walked = Arc::clone(&store);
     let service = ServiceKey::new(*keystore.service_key());
     let verifier = Verifier::new(Arc::clone(&credentials), Arc::clone(clock), config.region.clone(), SigV2::Refused);
     let kms = KmsFront::new(
@@ -270,10 +305,11 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         AliyunApi::new(Arc::clone(&keystore), config.region.clone()),
     );
     let (counting, alarmed, suspected) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics));
-    let keys = Watched::new(keys, move |operation, outcome| {
+    let keys = Watched::new(through(keys), move |operation, outcome| {
         counting.kms_request(operation, outcome);
     });
-    let gateway = Gateway::new(store, Keyring::new(Arc::new(keys), service), config.region.clone(), Arc::clone(clock))
+    let keys = Keyring::new(Arc::new(keys), service).caching(config.kms_cache_ttl);
+    let gateway = Gateway::new(store, keys, config.region.clone(), Arc::clone(clock))
         .defaulting_to(config.default_encryption)
         .alarming(move || alarmed.integrity_failures.inc())
         .sampling(config.verify_writes_sample, move || suspected.plaintext_suspects.inc());
@@ -293,7 +329,7 @@ async fn rooms(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) 
         kms,
         Trust { proxies: config.trusted_proxies.clone(), insecure_sse: config.allow_insecure_sse },
     );
-    Ok(Rooms { front, kept, keystore, gateway, trail })
+    Ok(Rooms { front, kept, keystore, gateway, store: walked, trail })
 }
 
 async fn local_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Storage, Error> {
@@ -418,14 +454,23 @@ async fn storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Local, Error
 /// # Errors
 /// What keeps keystore or store from opening; a gateway that serves the directory is one.
 pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error> {
+    opened_with_keys(config).await.map(|(gateway, store, _)| (gateway, store))
+}
+
+/// As [`opened`], with the keystore.
+///
+/// # Errors
+/// As [`opened`].
+pub async fn opened_with_keys(config: &Config) -> Result<(Gateway, Arc<LocalStore>, Arc<EmbeddedKms>), Error> {
     if config.store != StoreKind::Local {
         return Err(Error::NotLocal);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let Local { keystore, store, .. } = storage(config, &clock).await?;
     let service = ServiceKey::new(*keystore.service_key());
-    let keys = Keyring::new(keystore as Arc<dyn KeyService>, service);
-    Ok((Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock), store))
+    let keys = Keyring::new(Arc::clone(&keystore) as Arc<dyn KeyService>, service).caching(config.kms_cache_ttl);
+    let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock);
+    Ok((gateway, store, keystore))
 }
 
 /// The gateway over an upstream, and its store, without a port and without a cache: beside gateways that serve it.
@@ -433,14 +478,25 @@ pub async fn opened(config: &Config) -> Result<(Gateway, Arc<LocalStore>), Error
 /// # Errors
 /// What keeps keystore or store from opening.
 pub async fn opened_upstream(config: &Config) -> Result<(Gateway, Arc<UpstreamStore>), Error> {
+    opened_upstream_with_keys(config).await.map(|(gateway, store, _)| (gateway, store))
+}
+
+/// As [`opened_upstream`], with the keystore.
+///
+/// # Errors
+/// As [`opened_upstream`].
+pub async fn opened_upstream_with_keys(
+    config: &Config,
+) -> Result<(Gateway, Arc<UpstreamStore>, Arc<EmbeddedKms>), Error> {
     if config.store != StoreKind::Upstream {
         return Err(Error::NoUpstream);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let UpstreamOpened { keystore, keys, store, .. } = upstream_opened(config, &clock, None).await?;
-    let keys = Keyring::new(keys, ServiceKey::new(*keystore.service_key()));
+    let service = ServiceKey::new(*keystore.service_key());
+    let keys = Keyring::new(keys, service).caching(config.kms_cache_ttl);
     let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn ObjectStore>, keys, config.region.clone(), clock);
-    Ok((gateway.defaulting_to(config.default_encryption), store))
+    Ok((gateway.defaulting_to(config.default_encryption), store, keystore))
 }
 
 fn credentials(config: &Config) -> Result<Credentials, Error> {

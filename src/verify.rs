@@ -2,7 +2,7 @@
 //! on a data directory that no gateway serves. Objects under a customer's key are checked as far as that goes without
 //! the key: their metadata, their layout and the seal of their manifest.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::gateway::{self, Gateway};
+use crate::kms;
 use crate::serve::{self, opened};
 use crate::store::{self, ObjectStore, VersionEntry, VersionQuery};
 use crate::types::{BucketName, ObjectAt, VersionId};
+use crate::walk::{Pace, place, read_cursor, remove_cursor, write_cursor};
 
 /// How many rows are asked for at once.
 const PAGE: usize = 1000;
@@ -31,6 +33,8 @@ pub struct Plan {
     pub cursor: Option<PathBuf>,
     /// At most this many bytes of plaintext a second.
     pub rate: Option<u64>,
+    /// A master key that was deleted, by id or ARN: what only it opened is reported as that, and is no damage.
+    pub key: Option<String>,
 }
 
 /// Why verifying did not come to an end.
@@ -63,6 +67,9 @@ pub struct Found {
     pub sealed: u64,
     /// Versions that do not verify.
     pub damaged: u64,
+    /// Versions that nobody can read any more since the plan's key is gone.
+    #[serde(default)]
+    pub shredded: u64,
 }
 
 /// Where a run stands: after this version.
@@ -80,6 +87,8 @@ pub trait Watcher {
     fn begins(&mut self, versions: u64, bytes: u64);
     /// So many bytes more were authenticated.
     fn took(&mut self, bytes: u64);
+    /// A version was under the plan's key, which is gone.
+    fn shredded(&mut self, at: &ObjectAt, version: &VersionId);
     /// A version does not verify.
     fn damaged(&mut self, at: &ObjectAt, version: &VersionId, why: &gateway::Error);
 }
@@ -94,12 +103,12 @@ pub async fn verify(config: &Config, plan: &Plan, watcher: &mut (impl Watcher + 
         gateway: &gateway,
         store: store.as_ref(),
         plan,
-        pace: Pace { begun: Instant::now(), bytes: 0, rate: plan.rate },
+        pace: Pace::new(plan.rate),
         found: Found::default(),
         kept: Instant::now(),
     };
-    let cursor = match &plan.cursor {
-        Some(path) => read_cursor(path)?,
+    let cursor: Option<Cursor> = match &plan.cursor {
+        Some(path) => read_cursor(path).map_err(|source| Error::Cursor { path: path.clone(), source })?,
         None => None,
     };
     let mut buckets = plan.buckets.clone();
@@ -124,12 +133,7 @@ pub async fn verify(config: &Config, plan: &Plan, watcher: &mut (impl Watcher + 
         run.bucket(bucket, after.map(|cursor| (cursor.key.clone(), Some(cursor.version.clone()))), watcher).await?;
     }
     if let Some(path) = &plan.cursor {
-        match std::fs::remove_file(path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Cursor { path: path.clone(), source });
-            }
-            _ => {}
-        }
+        remove_cursor(path).map_err(|source| Error::Cursor { path: path.clone(), source })?;
     }
     Ok(run.found)
 }
@@ -200,6 +204,10 @@ impl Run<'_> {
         match self.read(at, version, watcher).await {
             Ok(true) => {}
             Ok(false) => self.found.sealed += 1,
+            Err(why) if self.is_shredded(&why) => {
+                self.found.shredded += 1;
+                watcher.shredded(at, version);
+            }
             Err(why) => {
                 self.found.damaged += 1;
                 watcher.damaged(at, version, &why);
@@ -210,10 +218,18 @@ impl Run<'_> {
             Some(path) if due => {
                 self.kept = Instant::now();
                 let (bucket, key) = (at.bucket.clone(), at.key.as_str().to_owned());
-                write_cursor(path, &Cursor { bucket, key, version: version.clone(), found: self.found.clone() })
+                let cursor = Cursor { bucket, key, version: version.clone(), found: self.found.clone() };
+                write_cursor(path, &cursor).map_err(|source| Error::Cursor { path: path.clone(), source })
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a version is unreadable because the plan's key is gone. A key that is closed only, as long as it can be
+    /// opened again, is another matter, and so is any other key.
+    fn is_shredded(&self, why: &gateway::Error) -> bool {
+        let (Some(key), gateway::Error::Kms(kms::Error::NotFound(gone))) = (&self.plan.key, why) else { return false };
+        gone == key || gone.rsplit_once('/').is_some_and(|(_, id)| id == key)
     }
 
     /// Reads one version to its end; `false` when only its customer could.
@@ -234,46 +250,121 @@ impl Run<'_> {
     }
 }
 
-/// Where the page after this row begins.
-fn place(entry: &VersionEntry) -> Option<(String, Option<VersionId>)> {
-    match entry {
-        VersionEntry::Object { key, object, .. } => Some((key.as_str().to_owned(), Some(object.version.clone()))),
-        VersionEntry::Marker { key, version, .. } => Some((key.as_str().to_owned(), Some(version.clone()))),
-        VersionEntry::Prefix(_) => None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-/// Holds a run to its rate.
-struct Pace {
-    begun: Instant,
-    bytes: u64,
-    rate: Option<u64>,
-}
+    use super::*;
+    use crate::gateway::{CannedAcl, Conditions, DeclaredDigests, LengthIs, ObjectHeaders, PlainBody, PutRequest};
+    use crate::identity::{Authenticated, Caller, Requester};
+    use crate::kms::embedded::{EmbeddedKms, KeystoreOptions, NewKey, RootKey};
+    use crate::kms::{KeyRef, ServiceKey};
+    use crate::sse::{DataCipher, Keyring, SseRequest};
+    use crate::store::local::LocalStore;
+    use crate::types::{Clock, SystemClock, Timestamp};
 
-impl Pace {
-    async fn took(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if let Some(rate) = self.rate.filter(|&rate| rate > 0) {
-            let due = Duration::from_millis(self.bytes.saturating_mul(1000) / rate);
-            tokio::time::sleep_until(self.begun + due).await;
+    /// Eight days ago: a deletion that is scheduled then, for seven, has happened by now.
+    #[derive(Debug)]
+    struct LastWeek;
+
+    impl Clock for LastWeek {
+        fn now(&self) -> Timestamp {
+            Timestamp(SystemClock.now().0 - 8 * 24 * 3600 * 1000)
         }
     }
-}
 
-fn read_cursor(path: &Path) -> Result<Option<Cursor>, Error> {
-    let failed = |source| Error::Cursor { path: path.to_owned(), source };
-    match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(error)),
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| failed(error.into())),
+    #[derive(Default)]
+    struct Heard {
+        shredded: Vec<String>,
+        damaged: Vec<String>,
     }
-}
 
-/// Written beside and renamed, so that a cut leaves the cursor before.
-fn write_cursor(path: &Path, cursor: &Cursor) -> Result<(), Error> {
-    let failed = |source| Error::Cursor { path: path.to_owned(), source };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let bytes = serde_json::to_vec(cursor).map_err(|error| failed(error.into()))?;
-    std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path)).map_err(failed)
+    impl Watcher for Heard {
+        fn begins(&mut self, _: u64, _: u64) {}
+
+        fn took(&mut self, _: u64) {}
+
+        fn shredded(&mut self, at: &ObjectAt, _: &VersionId) {
+            self.shredded.push(at.key.as_str().to_owned());
+        }
+
+        fn damaged(&mut self, at: &ObjectAt, _: &VersionId, _: &gateway::Error) {
+            self.damaged.push(at.key.as_str().to_owned());
+        }
+    }
+
+    fn put(key: &str, sse: Option<(&str, bool)>) -> PutRequest {
+        let body = bytes::Bytes::from_static(b"hello");
+        PutRequest {
+            at: ObjectAt { bucket: "bucket".parse().unwrap(), key: key.parse().unwrap() },
+            headers: ObjectHeaders::default(),
+            sse: sse.map(|(key, bucket_key)| SseRequest::Kms {
+                key: Some(KeyRef(key.to_owned())),
+                context: None,
+                bucket_key,
+                cipher: DataCipher::Aes256,
+            }),
+            digests: DeclaredDigests::default(),
+            conditions: Conditions::default(),
+            body: PlainBody {
+                len: body.len() as u64,
+                stream: Box::pin(futures::stream::iter([Ok(body)])),
+                length_is: LengthIs::Declared,
+                trailers: None,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn a_deleted_key_takes_its_objects_with_it_and_no_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let clock: Arc<dyn Clock> = Arc::new(LastWeek);
+        let root = RootKey::load(None, path).unwrap();
+        let keystore = EmbeddedKms::open(path, root, KeystoreOptions::default(), Arc::clone(&clock), false).unwrap();
+        let keystore = Arc::new(keystore);
+        let store = Arc::new(LocalStore::open(path, Arc::clone(&clock)).unwrap());
+        let keys = Keyring::new(keystore.clone(), ServiceKey::new(*keystore.service_key()));
+        let gateway = Gateway::new(store, keys, "us-east-1".to_owned(), clock);
+        let caller = Requester::from(Caller::User(Authenticated::for_test("alice", false)));
+        gateway.create_bucket(&caller, "bucket".parse().unwrap(), None, CannedAcl::Private).await.unwrap();
+        let principal = caller.principal().unwrap();
+        let mut arns = Vec::new();
+        for _ in 0..3 {
+            arns.push(keystore.create_key(&principal, NewKey::default()).await.unwrap().arn.0);
+        }
+        let [gone, kept, closed] = arns.try_into().unwrap();
+        for (key, sse) in [
+            ("gone directly", Some((gone.as_str(), false))),
+            ("gone by a bucket key", Some((gone.as_str(), true))),
+            ("kept", Some((kept.as_str(), false))),
+            ("kept by a bucket key", Some((kept.as_str(), true))),
+            ("of the service", None),
+            ("under a closed key", Some((closed.as_str(), true))),
+        ] {
+            gateway.put_object(&caller, put(key, sse)).await.unwrap();
+        }
+        keystore.schedule_deletion(&principal, &KeyRef(gone.clone()), 7).await.unwrap();
+        keystore.disable_key(&principal, &KeyRef(closed)).await.unwrap();
+        drop((gateway, keystore));
+
+        let config = Config { data_dir: path.to_owned(), ..Config::default() };
+        let id = gone.rsplit_once('/').unwrap().1.to_owned();
+        for (key, shredded) in [(Some(gone.clone()), true), (Some(id), true), (Some(kept), false), (None, false)] {
+            let (mut heard, plan) = (Heard::default(), Plan { key, ..Plan::default() });
+            let found = loop {
+                match verify(&config, &plan, &mut heard).await {
+                    // The gateway before ends on threads of its own.
+                    Err(Error::Open(_)) => tokio::task::yield_now().await,
+                    verified => break verified.unwrap(),
+                }
+            };
+            let lost = ["gone by a bucket key", "gone directly"];
+            let others = ["under a closed key"];
+            assert_eq!((found.objects, found.shredded), (6, if shredded { 2 } else { 0 }));
+            assert_eq!(heard.shredded, if shredded { lost.to_vec() } else { Vec::new() });
+            let damaged = if shredded { others.to_vec() } else { [&lost[..], &others[..]].concat() };
+            assert_eq!(heard.damaged, damaged);
+        }
+    }
 }

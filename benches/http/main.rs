@@ -3,13 +3,14 @@
 //! busy neighbour slows all sides of a ratio; medians of rounds are compared. Absolute figures are printed beside the
 //! ratios for orientation only: they are this machine's, not the software's.
 //!
-//! `BENCH_ONLY=http|oss|durable|trail|memory|scale|upstream` runs one section and `BENCH_CELL` those rows whose name contains it;
+//! `BENCH_ONLY=http|keys|oss|durable|trail|memory|scale|upstream` runs one section and `BENCH_CELL` those rows whose name contains it;
 //! `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change how much is done.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed benchmark")]
 
 mod bare;
 mod durable;
+mod keys;
 mod load;
 mod oss;
 mod presign;
@@ -33,6 +34,9 @@ fn main() {
     {
         return bare::run(directory);
     }
+    if words.get(1).is_some_and(|word| word == "serve-slowly") {
+        return keys::serve_slowly(&words[1..]);
+    }
     let settings = Settings::from_environment();
     let directory = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(&directory.path().join("gateway"));
@@ -42,6 +46,9 @@ fn main() {
     let bare = Bare::start(directory.path());
     if settings.wants("http") {
         http(&gateway, &bare, &settings);
+    }
+    if settings.wants("keys") {
+        keys::run(&gateway, directory.path(), &settings);
     }
     if settings.wants("oss") {
         oss::run(&gateway, &settings);

@@ -91,6 +91,9 @@ pub struct Flags {
     /// Longest wait for requests in flight after SIGTERM [default: 30s].
     #[arg(long, value_name = "DURATION")]
     drain_timeout: Option<String>,
+    /// How long an unwrapped bucket key is remembered; 0: not at all [default: 5m].
+    #[arg(long, value_name = "DURATION")]
+    kms_cache_ttl: Option<String>,
     /// Where ciphertext is kept: local or upstream [default: local].
     #[arg(long, value_name = "KIND")]
     store: Option<String>,
@@ -179,6 +182,7 @@ impl Flags {
             audit_prefix,
             max_connections,
             drain_timeout,
+            kms_cache_ttl,
             store,
             keystore,
             upstream_endpoint,
@@ -225,6 +229,7 @@ impl Flags {
             ("audit_prefix", audit_prefix),
             ("max_connections", max_connections),
             ("drain_timeout", drain_timeout),
+            ("kms_cache_ttl", kms_cache_ttl),
             ("store", store),
             ("keystore", keystore),
             ("upstream_endpoint", upstream_endpoint),

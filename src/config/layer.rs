@@ -39,6 +39,7 @@ pub(super) const FIELDS: &[&str] = &[
     "audit_prefix",
     "max_connections",
     "drain_timeout",
+    "kms_cache_ttl",
     "store",
     "keystore",
     "upstream_endpoint",

@@ -115,6 +115,9 @@ pub struct Config {
     pub max_connections: usize,
     /// How long requests in flight may go on after SIGTERM.
     pub drain_timeout: Duration,
+    /// How long an unwrapped bucket key is remembered, and so a change of its CMK made elsewhere may go unnoticed. Zero:
+    /// not at all.
+    pub kms_cache_ttl: Duration,
     /// Where ciphertext is kept.
     pub store: StoreKind,
     /// Where the embedded keystore is kept; `None`: where ciphertext is.
@@ -151,6 +154,7 @@ impl Default for Config {
             audit_prefix: "sealgate-audit/".to_owned(),
             max_connections: 16_384,
             drain_timeout: Duration::from_secs(30),
+            kms_cache_ttl: crate::kms::DEFAULT_CACHE_TTL,
             store: StoreKind::Local,
             keystore: None,
             upstream: Upstream::default(),
@@ -232,6 +236,7 @@ impl Config {
             audit_prefix: layers.one::<setting::Prefix>("audit_prefix")?.map_or(d.audit_prefix, |prefix| prefix.0),
             max_connections: layers.one::<setting::Connections>("max_connections")?.map_or(d.max_connections, |n| n.0),
             drain_timeout: seconds(layers, "drain_timeout", d.drain_timeout)?,
+            kms_cache_ttl: layers.one::<setting::DurationOrNone>("kms_cache_ttl")?.map_or(d.kms_cache_ttl, |ttl| ttl.0),
             store: layers.one("store")?.unwrap_or(d.store),
             keystore: layers.one("keystore")?,
             upstream: Upstream::from_layers(layers)?,

@@ -119,6 +119,18 @@ impl Setting for DurationText {
     }
 }
 
+/// A [`DurationText`], or `0`.
+pub(super) struct DurationOrNone(pub(super) Duration);
+
+impl Setting for DurationOrNone {
+    fn parse(text: &str) -> Result<Self, String> {
+        if matches!(text, "0" | "0s") {
+            return Ok(Self(Duration::ZERO));
+        }
+        DurationText::parse(text).map(|text| Self(text.0)).map_err(|why| format!("{why}, nor 0"))
+    }
+}
+
 /// A number of connections: 1 up to what a semaphore can hold, and more than any machine can.
 pub(super) struct Connections(pub(super) usize);
 

@@ -1,6 +1,7 @@
 //! Buckets and their default encryption.
 
 use crate::identity::{Action, Malformed, Policy, Requester, authorize};
+use crate::kms::KeyRef;
 use crate::sse::{BucketDefault, BucketEncryption, CustomerKey, DataCipher, DefaultEncryption, SseChoice, SseRequest};
 use crate::store::{self, Bucket, Versioning};
 use crate::types::{ACCOUNT, BucketName, UserId};
@@ -11,6 +12,8 @@ use super::{BucketAcl, Error, Gateway, principal};
 
 /// The kind under which the store keeps a bucket's default encryption.
 const ENCRYPTION: &str = "encryption";
+/// The alias of the service-managed CMK.
+const SERVICE_DEFAULT: &str = "alias/aws/s3";
 
 impl Gateway {
     /// Makes a bucket that belongs to the caller.
@@ -223,6 +226,17 @@ impl Gateway {
     pub async fn delete_bucket_encryption(&self, caller: &Requester, name: &BucketName) -> Result<(), Error> {
         self.bucket_for(caller, name, Action::PutEncryptionConfiguration).await?;
         Ok(self.store.set_bucket_config(name, ENCRYPTION, None).await?)
+    }
+
+    /// The CMK that the bucket's default encryption names; the service-managed one by its alias.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the default cannot be read.
+    pub fn default_key(&self, bucket: &Bucket) -> Result<Option<KeyRef>, Error> {
+        Ok(match encryption_of(bucket)?.map(|own| own.default) {
+            Some(BucketDefault::Kms { key, .. }) => Some(KeyRef(key.unwrap_or_else(|| SERVICE_DEFAULT.to_owned()))),
+            Some(BucketDefault::S3 { .. }) | None => None,
+        })
     }
 
     /// How a new object of the bucket is to be encrypted.

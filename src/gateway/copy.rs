@@ -149,10 +149,10 @@ impl Gateway {
     ) -> Result<Option<Written>, Error> {
         let OpenedSource { looked, data_key, .. } = source;
         let Copying { at, choice, bucket, headers, precondition } = copying;
-        let mut envelope = self
-            .keys
-            .rewrap(&principal_for(caller, choice.uses_cmk())?, data_key, &looked.envelope, choice, at)
-            .await?;
+        let principal = principal_for(caller, choice.uses_cmk())?;
+        let lease = self.lease(&principal, choice, bucket).await?;
+        let mut envelope =
+            self.keys.rewrap(&principal, data_key, &looked.envelope, choice, at, lease.as_deref()).await?;
         if looked.envelope.mode().shows_digests() && !envelope.mode().shows_digests() {
             // The source's ETag is the MD5 of its plaintext; under a CMK or a customer key no such fingerprint shows.
             envelope.etag = Some(opaque_etag()?);

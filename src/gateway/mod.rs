@@ -24,6 +24,7 @@ mod delete;
 mod deliver;
 mod digest;
 mod encrypt;
+mod epochs;
 mod error;
 mod get;
 mod list;
@@ -33,6 +34,7 @@ mod opened;
 mod put;
 mod range;
 mod records;
+mod rekey;
 mod sample;
 mod stat;
 mod symlink;
@@ -46,8 +48,10 @@ pub use acl::{Acl, AclReach, BucketAcl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use cors::CorsRule;
 pub use encrypt::Brought;
+pub use epochs::Wrapper;
 pub use error::Error;
 pub use model::*;
+pub use rekey::{EpochsMoved, NewKey, Rewrapped, Rewrapping};
 pub use tags::{BUCKET_TAGS, OBJECT_TAGS, Tags};
 
 /// The most bytes that one PUT or one part may carry (S3: 5 GiB).

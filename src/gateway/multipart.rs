@@ -43,7 +43,9 @@ impl Gateway {
         check_acl(&bucket, request.headers.acl)?;
         self.precondition(&request.at, &request.conditions).await?;
         let choice = self.choose(&bucket, request.sse)?;
-        let (envelope, _) = self.keys.create(&principal_for(caller, choice.uses_cmk())?, &choice, &request.at).await?;
+        let principal = principal_for(caller, choice.uses_cmk())?;
+        let lease = self.lease(&principal, &choice, &bucket).await?;
+        let (envelope, _) = self.keys.create(&principal, &choice, &request.at, lease.as_deref()).await?;
         let mut metadata = request.headers.into_metadata(&bucket, caller);
         self.keys.bind(&request.at, &mut metadata, &envelope)?;
 
@@ -194,7 +196,8 @@ impl Gateway {
     pub(super) async fn uploading(&self, object: ObjectAt, id: UploadId) -> Result<Uploading, Error> {
         let at = UploadAt { object, id };
         let stored = self.store.upload(&at).await?;
-        let envelope = self.keys.verify(&at.object, &stored.metadata).map_err(Error::Integrity)?;
+        let mut envelope = self.keys.verify(&at.object, &stored.metadata).map_err(Error::Integrity)?;
+        self.follow_epoch(&at.object.bucket, &mut envelope).await?;
         let state = self.open_upload_state(&at, &stored.state)?;
         Ok(Uploading { at, stored, envelope, state })
     }

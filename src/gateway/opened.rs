@@ -83,7 +83,8 @@ impl Gateway {
             object = open.object().clone();
             self.complete_tail(&mut object, open.as_ref()).await?;
         }
-        self.verify_version(at, version, object)
+        let looked = self.verify_version(at, version, object)?;
+        self.in_epoch(&at.bucket, looked).await
     }
 
     /// Opens an object for reading. No KMS call.
@@ -96,7 +97,7 @@ impl Gateway {
         let mut object = open.object().clone();
         self.complete_tail(&mut object, open.as_ref()).await?;
         let looked = self.verify_version(at, version, object)?;
-        Ok((looked, open))
+        Ok((self.in_epoch(&at.bucket, looked).await?, open))
     }
 
     /// Opens what the store remembers of an object, if it does; see [`crate::store::ObjectStore::recall`]. A memory that
@@ -109,8 +110,10 @@ impl Gateway {
         let Some(open) = self.store.recall(at, version).await.map_err(|error| missing(error, version))? else {
             return Ok(None);
         };
-        let looked = self.verify_version(at, version, open.object().clone());
-        Ok(looked.ok().map(|looked| (looked, open)))
+        match self.verify_version(at, version, open.object().clone()) {
+            Ok(looked) => Ok(Some((self.in_epoch(&at.bucket, looked).await?, open))),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Reads the rest of a manifest that is longer than the end of the body which came with the look.

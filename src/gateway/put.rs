@@ -86,7 +86,8 @@ impl Gateway {
         }
         check_metadata(&write.headers)?;
         let ObjectWrite { at, headers, choice, digests, precondition, kind, target, bucket } = write;
-        let (envelope, data_key) = self.keys.create(principal, &choice, &at).await?;
+        let lease = self.lease(principal, &choice, &bucket).await?;
+        let (envelope, data_key) = self.keys.create(principal, &choice, &at, lease.as_deref()).await?;
         let mut metadata = Metadata { access, ..headers.metadata() };
         metadata.access.extend(target.as_ref().map(field_of));
         self.keys.bind(&at, &mut metadata, &envelope)?;

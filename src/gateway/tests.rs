@@ -4,6 +4,7 @@
 
 mod appends;
 mod bodies;
+mod bucket_keys;
 mod ciphers;
 mod copies;
 mod hostile;

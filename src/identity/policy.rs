@@ -117,6 +117,8 @@ actions! {
     PutObjectTagging = "s3:PutObjectTagging",
     /// Set the tags of a version.
     PutObjectVersionTagging = "s3:PutObjectVersionTagging",
+    /// Move an object to another key.
+    UpdateObjectEncryption = "s3:UpdateObjectEncryption",
     /// Wrap or unwrap under a CMK.
     UseKey = "kms:Decrypt",
 }

@@ -3,6 +3,7 @@
 //! This room knows key ids, wrapped keys and encryption contexts. It must not know objects or buckets: what binds a
 //! data key to an object reaches it as an [`EncryptionContext`].
 
+mod cache;
 #[cfg(test)]
 pub(crate) mod ledger;
 pub(crate) mod once;
@@ -10,6 +11,7 @@ mod service;
 mod trail;
 mod watched;
 
+pub use cache::{DEFAULT_CACHE_TTL, KeyCache};
 pub use service::{AttributeKey, ServiceKey};
 pub use trail::{AuditTrail, KeyEvent, NoTrail};
 pub use watched::Watched;
@@ -47,7 +49,7 @@ impl fmt::Debug for DataKey {
 }
 
 /// A key wrapped by a key service: the service's own ciphertext blob, opaque to everyone else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WrappedKey(pub Vec<u8>);
 
 /// How a caller names a CMK: key id, key ARN, alias name (`alias/…`) or alias ARN, as in AWS KMS's `KeyId` parameter.
@@ -74,7 +76,7 @@ pub struct GeneratedKey {
 }
 
 /// Why a key service said no. Never carries key material.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// No such key or alias.
     #[error("key {0:?} does not exist")]
@@ -150,10 +152,15 @@ pub trait KeyService: Send + Sync + fmt::Debug {
         wrapped: &WrappedKey,
         context: &EncryptionContext,
     ) -> Result<DataKey, Error>;
+
+    /// Another number whenever this gateway learns that any key was changed: its state, its policy, its material, what
+    /// an alias names. What was unwrapped before is forgotten then. A service that does not tell says always the same;
+    /// there the time that keys are remembered is the bound.
+    fn generation(&self) -> u64;
 }
 
 /// On whose behalf a key is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal {
     /// The user's name.
     pub user: crate::types::UserId,

@@ -82,4 +82,7 @@ impl KeyService for Watched {
     ) -> Result<DataKey, Error> {
         self.tell("unwrap_key", self.inner.unwrap_key(principal, key, wrapped, context).await)
     }
+    fn generation(&self) -> u64 {
+        self.inner.generation()
+    }
 }

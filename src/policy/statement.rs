@@ -20,7 +20,7 @@ const ACTIONS: &str = "abortmultipartupload bypassgovernanceretention createbuck
     putbucketrequestpayment putbuckettagging putbucketversioning putbucketwebsite putencryptionconfiguration \
     putinventoryconfiguration putlifecycleconfiguration putmetricsconfiguration putobject putobjectacl \
     putobjectlegalhold putobjectretention putobjecttagging putobjectversionacl putobjectversiontagging \
-    putreplicationconfiguration restoreobject";
+    putreplicationconfiguration restoreobject updateobjectencryption";
 
 /// The actions that KMS knows, in lower case.
 const KEY_ACTIONS: &str = "cancelkeydeletion connectcustomkeystore createalias createcustomkeystore creategrant createkey \

@@ -166,7 +166,7 @@ pub enum SseChoice {
         key: Option<KeyRef>,
         /// The caller's encryption context.
         context: EncryptionContext,
-        /// The bucket-key flag, which is kept and answered.
+        /// The bucket-key flag: a bucket key is to wrap the data key, unless the caller has a context of his own.
         bucket_key: bool,
         /// What encrypts the data.
         cipher: DataCipher,

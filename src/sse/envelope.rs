@@ -7,6 +7,7 @@
 //! | `mode` | `AES256`, `aws:kms`, `SSE-C` or `none` |
 //! | `key` | the CMK's ARN (`aws:kms` only) |
 //! | `bk` | `1` when the write had the bucket-key flag (`aws:kms` only) |
+//! | `ep` | id and wrapped form of the bucket key that wraps the data key, base64 (`aws:kms` with `bk` only) |
 //! | `data` | `SM4` where that encrypts the body (`AES256` and `aws:kms` only) |
 //! | `dk` | the wrapped data key, base64 |
 //! | `ctx` | the caller's encryption context, sealed, base64 (`aws:kms` with a context only) |
@@ -26,7 +27,9 @@ use crate::types::VersionId;
 
 use super::record::{open_record, seal_record};
 use super::wire::Reader;
-use super::{Aead, Commitment, CustomerKey, DataCipher, Error, MAX_ETAG_LEN, ObjectId, SseMode, SseStatus};
+use super::{
+    Aead, Commitment, CustomerKey, DataCipher, Epoch, EpochId, Error, MAX_ETAG_LEN, ObjectId, SseMode, SseStatus,
+};
 
 /// What an envelope's fields may take, names with prefix and values together: half of what S3 gives user metadata.
 pub const ENVELOPE_BUDGET: usize = 1024;
@@ -40,6 +43,7 @@ pub(super) const VERSION_1: &str = "1";
 const MODE: &str = "mode";
 const KEY: &str = "key";
 const BUCKET_KEY: &str = "bk";
+const EPOCH: &str = "ep";
 const DATA: &str = "data";
 const WRAPPED: &str = "dk";
 const CONTEXT: &str = "ctx";
@@ -71,6 +75,8 @@ pub enum Wrap {
         wrapped: WrappedKey,
         /// The bucket-key flag of the write.
         bucket_key: bool,
+        /// The bucket key that wraps the data key; `None` where the CMK does, flag or not.
+        epoch: Option<EpochCopy>,
     },
     /// Under a key derived from the client's.
     Customer {
@@ -82,6 +88,15 @@ pub enum Wrap {
         /// The wrapped data key.
         wrapped: WrappedKey,
     },
+}
+
+/// A bucket key's wrapped form, as an object has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochCopy {
+    /// The epoch.
+    pub id: EpochId,
+    /// The bucket key under the CMK, for the bucket's ARN.
+    pub wrapped: WrappedKey,
 }
 
 /// What must be known, beside the body and a key, to open an object.
@@ -110,6 +125,35 @@ impl Envelope {
             Wrap::Kms { .. } => SseMode::Kms,
             Wrap::Customer { .. } => SseMode::Customer,
             Wrap::None { .. } => SseMode::None,
+        }
+    }
+
+    /// The bucket key behind it, if one is.
+    #[must_use]
+    pub fn epoch(&self) -> Option<EpochId> {
+        match &self.wrap {
+            Wrap::Kms { epoch, .. } => epoch.as_ref().map(|epoch| epoch.id),
+            Wrap::S3 { .. } | Wrap::Customer { .. } | Wrap::None { .. } => None,
+        }
+    }
+
+    /// The caller's encryption context.
+    #[must_use]
+    pub fn context(&self) -> EncryptionContext {
+        match &self.wrap {
+            Wrap::Kms { context, .. } => context.clone(),
+            Wrap::S3 { .. } | Wrap::Customer { .. } | Wrap::None { .. } => EncryptionContext::default(),
+        }
+    }
+
+    /// Takes what the bucket's record says of the object's epoch for what the object itself says: the epoch may have been
+    /// moved to another CMK since.
+    pub fn follow(&mut self, kept: Epoch) {
+        if let Wrap::Kms { key, epoch: Some(copy), .. } = &mut self.wrap
+            && copy.id == kept.id
+        {
+            *key = kept.key;
+            copy.wrapped = kept.wrapped;
         }
     }
 
@@ -170,8 +214,11 @@ impl Envelope {
         set(WRAPPED, STANDARD.encode(&wrapped.0));
         set(COMMITMENT, STANDARD.encode(self.commitment.as_bytes()));
         set(OBJECT, STANDARD.encode(self.object.as_bytes()));
-        if let Wrap::Kms { key, context, bucket_key, .. } = &self.wrap {
+        if let Wrap::Kms { key, context, bucket_key, epoch, .. } = &self.wrap {
             set(KEY, key.0.clone());
+            if let Some(epoch) = epoch {
+                set(EPOCH, STANDARD.encode([epoch.id.as_bytes().as_slice(), &epoch.wrapped.0].concat()));
+            }
             if *bucket_key {
                 set(BUCKET_KEY, "1".to_owned());
             }
@@ -197,8 +244,8 @@ impl Envelope {
 
     /// Reads fields whose MAC has been verified.
     pub(super) fn from_fields(fields: &BTreeMap<String, String>, attribute_key: &AttributeKey) -> Result<Self, Error> {
-        const KNOWN: [&str; 12] =
-            [VERSION, MODE, KEY, BUCKET_KEY, DATA, WRAPPED, CONTEXT, COMMITMENT, OBJECT, WRITE, ETAG, MAC];
+        const KNOWN: [&str; 13] =
+            [VERSION, MODE, KEY, BUCKET_KEY, EPOCH, DATA, WRAPPED, CONTEXT, COMMITMENT, OBJECT, WRITE, ETAG, MAC];
         if fields.keys().any(|name| !KNOWN.contains(&name.as_str())) {
             return Err(Error::Unsupported("envelope field"));
         }
@@ -215,14 +262,19 @@ impl Envelope {
                     Some("1") => true,
                     Some(_) => return Err(Error::Malformed("a bucket-key flag")),
                 };
-                Wrap::Kms { key, context: open_context(text(CONTEXT), object, attribute_key)?, wrapped, bucket_key }
+                let context = open_context(text(CONTEXT), object, attribute_key)?;
+                let epoch = text(EPOCH).map(epoch_copy).transpose()?;
+                if epoch.is_some() && !(bucket_key && context.0.is_empty()) {
+                    return Err(Error::Malformed("a bucket key without its flag, or with a context"));
+                }
+                Wrap::Kms { key, context, wrapped, bucket_key, epoch }
             }
             Some("SSE-C") => Wrap::Customer { wrapped },
             Some("none") => Wrap::None { wrapped },
             _ => return Err(Error::Unsupported("encryption mode")),
         };
         let kms = matches!(wrap, Wrap::Kms { .. });
-        if !kms && (text(KEY).is_some() || text(CONTEXT).is_some() || text(BUCKET_KEY).is_some()) {
+        if !kms && [KEY, CONTEXT, BUCKET_KEY, EPOCH].into_iter().any(|name| text(name).is_some()) {
             return Err(Error::Malformed("a CMK or context without aws:kms"));
         }
         let cipher = match (text(DATA), &wrap) {
@@ -258,6 +310,12 @@ fn binary(field: Option<&str>) -> Result<Vec<u8>, Error> {
 
 fn array<const N: usize>(field: Option<&str>) -> Result<[u8; N], Error> {
     binary(field)?.try_into().map_err(|_| Error::Malformed("the length of an envelope field"))
+}
+
+fn epoch_copy(field: &str) -> Result<EpochCopy, Error> {
+    let bytes = binary(Some(field))?;
+    let (id, wrapped) = bytes.split_first_chunk::<{ EpochId::LEN }>().ok_or(Error::Malformed("an epoch"))?;
+    Ok(EpochCopy { id: EpochId::from_bytes(*id), wrapped: WrappedKey(wrapped.to_vec()) })
 }
 
 fn open_context(field: Option<&str>, object: ObjectId, key: &AttributeKey) -> Result<EncryptionContext, Error> {

@@ -1,6 +1,7 @@
 //! Makes, opens, binds and verifies envelopes: the keys of a gateway at work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -10,14 +11,19 @@ use zeroize::Zeroizing;
 
 use crate::kms::once::{TAG_LEN, derive, open_once, seal_once};
 use crate::kms::{
-    AttributeKey, DataKey, EncryptionContext, KeyArn, KeyRef, KeyService, Principal, ServiceKey, WrappedKey,
+    self, AttributeKey, DEFAULT_CACHE_TTL, DataKey, EncryptionContext, KeyArn, KeyRef, KeyService, Principal,
+    ServiceKey, WrappedKey,
 };
 use crate::store::Metadata;
-use crate::types::{ObjectAt, VersionId, random};
+use crate::types::{BucketName, ObjectAt, VersionId, random};
 
+use super::bucket_keys::BucketKeys;
 use super::envelope::{MAC, VERSION, VERSION_1, check_budget};
 use super::wire::{place, put_long};
-use super::{Commitment, CustomerKey, Envelope, Error, ObjectId, Salt, SseChoice, SseMode, Wrap};
+use super::{
+    Commitment, CustomerKey, Envelope, Epoch, EpochShelf, Error, Lease, ObjectId, Salt, SseChoice, SseMode, Wrap,
+    WrapPlace, bucket_context,
+};
 
 /// The pair that binds a data key to its object, as AWS names it. Callers can't set it.
 pub const ARN_CONTEXT: &str = "aws:s3:arn";
@@ -33,6 +39,7 @@ pub struct Keyring {
     service: ServiceKey,
     attribute: AttributeKey,
     mac: hmac::Key,
+    bucket_keys: BucketKeys,
 }
 
 impl Keyring {
@@ -42,7 +49,37 @@ impl Keyring {
         let attribute = service.attribute_key();
         let mac_key = derive(attribute.expose(), &[], &[b"sealgate/1/metadata-mac"]);
         let mac = hmac::Key::new(hmac::HMAC_SHA256, mac_key.as_ref());
-        Self { kms, service, attribute, mac }
+        Self { kms, service, attribute, mac, bucket_keys: BucketKeys::new(DEFAULT_CACHE_TTL) }
+    }
+
+    /// Has unwrapped bucket keys be remembered for so long; zero: not at all.
+    #[must_use]
+    pub fn caching(self, ttl: Duration) -> Self {
+        Self { bucket_keys: BucketKeys::new(ttl), ..self }
+    }
+
+    /// Wipes the bucket keys whose time is over, used again or not.
+    pub fn sweep(&self) {
+        self.bucket_keys.sweep();
+    }
+
+    /// The bucket key for one new wrap, where the choice is to have one. Not under a caller's own context: the policy of
+    /// the CMK is to judge that, so the CMK wraps such a data key itself.
+    ///
+    /// # Errors
+    /// [`Error::Kms`]; [`Error::Record`] when a record of the bucket's epochs was altered.
+    pub async fn lease(
+        &self,
+        principal: &Principal,
+        choice: &SseChoice,
+        shelf: &impl EpochShelf,
+    ) -> Result<Option<Arc<Lease>>, Error> {
+        match choice {
+            SseChoice::Kms { key, context, bucket_key: true, .. } if context.0.is_empty() => {
+                self.bucket_keys.lease(self.kms.as_ref(), principal, key.as_ref(), shelf).await.map(Some)
+            }
+            SseChoice::S3 { .. } | SseChoice::Kms { .. } | SseChoice::Customer(_) | SseChoice::None => Ok(None),
+        }
     }
 
     /// The attribute key, for manifests, summaries and records.
@@ -51,7 +88,8 @@ impl Keyring {
         &self.attribute
     }
 
-    /// Makes a fresh data key and object id for a new object at this place.
+    /// Makes a fresh data key and object id for a new object at this place. `lease` is what [`Keyring::lease`] gave for
+    /// the same choice.
     ///
     /// # Errors
     /// [`Error::ContextReserved`] when the caller's context sets `aws:s3:arn`, [`Error::TooLarge`] when the envelope
@@ -61,9 +99,15 @@ impl Keyring {
         principal: &Principal,
         choice: &SseChoice,
         at: &ObjectAt,
+        lease: Option<&Lease>,
     ) -> Result<(Envelope, DataKey), Error> {
-        let (wrap, data_key) = match choice {
-            SseChoice::Kms { key, context, bucket_key, .. } => {
+        let object = ObjectId::random()?;
+        let (wrap, data_key) = match (choice, lease) {
+            (SseChoice::Kms { .. }, Some(lease)) => {
+                let data_key = DataKey::new(random()?);
+                (wrap_by(lease, &data_key, at, object)?, data_key)
+            }
+            (SseChoice::Kms { key, context, bucket_key, .. }, None) => {
                 let generated =
                     self.kms.generate_data_key(principal, key.as_ref(), &full_context(context, at)?).await?;
                 let wrap = Wrap::Kms {
@@ -71,23 +115,18 @@ impl Keyring {
                     context: context.clone(),
                     wrapped: generated.wrapped,
                     bucket_key: *bucket_key,
+                    epoch: None,
                 };
                 (wrap, generated.plaintext)
             }
-            SseChoice::S3 { .. } | SseChoice::Customer(_) | SseChoice::None => {
+            (SseChoice::S3 { .. } | SseChoice::Customer(_) | SseChoice::None, _) => {
                 let data_key = DataKey::new(random()?);
                 (self.wrap_locally(&data_key, choice, at)?, data_key)
             }
         };
         let commitment = Commitment::of(&data_key);
-        let envelope = Envelope {
-            wrap,
-            cipher: choice.cipher(),
-            commitment,
-            object: ObjectId::random()?,
-            version: Some(fresh_version()?),
-            etag: None,
-        };
+        let envelope =
+            Envelope { wrap, cipher: choice.cipher(), commitment, object, version: Some(fresh_version()?), etag: None };
         check_budget(&envelope.fields(&self.attribute)?)?;
         Ok((envelope, data_key))
     }
@@ -114,7 +153,13 @@ impl Keyring {
             (Wrap::S3 { wrapped } | Wrap::None { wrapped }, None) => {
                 self.service.unwrap_key(wrapped, &full_context(&EncryptionContext::default(), at)?)?
             }
-            (Wrap::Kms { key, context, wrapped, .. }, None) => {
+            (Wrap::Kms { key, wrapped, epoch: Some(epoch), .. }, None) => {
+                let keys = &self.bucket_keys;
+                let kms = self.kms.as_ref();
+                let bucket_key = keys.read(kms, principal, &at.bucket, key, &epoch.wrapped).await?;
+                bucket_key.unwrap_key(wrapped, &WrapPlace { epoch: epoch.id, at, object: envelope.object })?
+            }
+            (Wrap::Kms { key, context, wrapped, epoch: None, .. }, None) => {
                 self.kms.unwrap_key(principal, key, wrapped, &full_context(context, at)?).await?
             }
         };
@@ -123,7 +168,7 @@ impl Keyring {
     }
 
     /// Wraps an object's data key anew, for a copy or for another CMK: same body, same object id and commitment. An
-    /// ETag that must differ from the manifest's is the caller's to set.
+    /// ETag that must differ from the manifest's is the caller's to set. `lease` is as in [`Keyring::create`].
     ///
     /// # Errors
     /// [`Error::Commitment`] when `data_key` is not the old envelope's, [`Error::WrongMode`] when the body would no
@@ -135,17 +180,19 @@ impl Keyring {
         old: &Envelope,
         choice: &SseChoice,
         to: &ObjectAt,
+        lease: Option<&Lease>,
     ) -> Result<Envelope, Error> {
         old.commitment.check(data_key)?;
         if (old.mode() == SseMode::None) != matches!(choice, SseChoice::None) || old.cipher != choice.cipher() {
             return Err(Error::WrongMode);
         }
-        let wrap = match choice {
-            SseChoice::Kms { key, context, bucket_key, .. } => {
+        let wrap = match (choice, lease) {
+            (SseChoice::Kms { .. }, Some(lease)) => wrap_by(lease, data_key, to, old.object)?,
+            (SseChoice::Kms { key, context, bucket_key, .. }, None) => {
                 let (key, wrapped) = self.wrap_kms(principal, key.as_ref(), data_key, context, to).await?;
-                Wrap::Kms { key, context: context.clone(), wrapped, bucket_key: *bucket_key }
+                Wrap::Kms { key, context: context.clone(), wrapped, bucket_key: *bucket_key, epoch: None }
             }
-            SseChoice::S3 { .. } | SseChoice::Customer(_) | SseChoice::None => {
+            (SseChoice::S3 { .. } | SseChoice::Customer(_) | SseChoice::None, _) => {
                 self.wrap_locally(data_key, choice, to)?
             }
         };
@@ -159,6 +206,43 @@ impl Keyring {
         };
         check_budget(&envelope.fields(&self.attribute)?)?;
         Ok(envelope)
+    }
+
+    /// Begins an epoch of the bucket under a CMK, whether or not there is one.
+    ///
+    /// # Errors
+    /// The KMS's, and those of keeping its record.
+    pub async fn begin_epoch(
+        &self,
+        principal: &Principal,
+        key: &KeyRef,
+        shelf: &impl EpochShelf,
+    ) -> Result<Lease, kms::Error> {
+        self.bucket_keys.begin_another(self.kms.as_ref(), principal, key, shelf).await
+    }
+
+    /// What [`KeyService::generation`] says.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.kms.generation()
+    }
+
+    /// Wraps a bucket's epoch under another CMK (`None`: under the current version of its own). The bucket key stays.
+    ///
+    /// # Errors
+    /// [`Error::Kms`]: the principal must have the right to open it where it is, and to wrap it where it goes.
+    pub async fn rewrap_epoch(
+        &self,
+        principal: &Principal,
+        bucket: &BucketName,
+        epoch: &Epoch,
+        to: Option<&KeyRef>,
+    ) -> Result<Epoch, Error> {
+        let context = bucket_context(bucket);
+        let own = KeyRef(epoch.key.0.clone());
+        let bucket_key = self.kms.unwrap_key(principal, &epoch.key, &epoch.wrapped, &context).await?;
+        let (key, wrapped) = self.kms.wrap(principal, Some(to.unwrap_or(&own)), &bucket_key, &context).await?;
+        Ok(Epoch { key, wrapped, ..epoch.clone() })
     }
 
     /// Writes the envelope's fields into the metadata of the object at this place, and the MAC over all of it. The
@@ -228,6 +312,17 @@ impl Keyring {
         let wrapped = self.service.wrap(data_key, &context)?;
         Ok(if matches!(choice, SseChoice::None) { Wrap::None { wrapped } } else { Wrap::S3 { wrapped } })
     }
+}
+
+/// A data key under a bucket key, which a CMK wraps.
+fn wrap_by(lease: &Lease, data_key: &DataKey, at: &ObjectAt, object: ObjectId) -> Result<Wrap, Error> {
+    Ok(Wrap::Kms {
+        key: lease.cmk().clone(),
+        context: EncryptionContext::default(),
+        wrapped: lease.wrap(data_key, at, object)?,
+        bucket_key: true,
+        epoch: Some(lease.copy()),
+    })
 }
 
 /// A version id for a new write.

@@ -4,6 +4,8 @@
 //! it is free of I/O but for the calls to a key service in [`Keyring`]. [`format`](mod@format) is the specification.
 
 mod attributes;
+mod bucket_key;
+mod bucket_keys;
 mod choice;
 mod commitment;
 mod digests;
@@ -28,13 +30,15 @@ mod tests;
 pub mod format {}
 
 pub use attributes::{Attributes, MAX_ETAG_LEN, ObjectId, ObjectKind};
+pub use bucket_key::{BucketKey, Epoch, EpochId, Epochs, MOST_EPOCHS, PERIOD, WRAP_BUDGET, WrapPlace, bucket_context};
+pub use bucket_keys::{EpochShelf, Lease};
 pub use choice::{
     BucketDefault, BucketEncryption, CustomerKey, DataCipher, DefaultEncryption, SseChoice, SseMode, SseRequest,
     SseStatus,
 };
 pub use commitment::Commitment;
 pub use digests::{DigestAlgorithm, DigestScope, Digests, PartDigests};
-pub use envelope::{ENVELOPE_BUDGET, Envelope, Wrap};
+pub use envelope::{ENVELOPE_BUDGET, Envelope, EpochCopy, Wrap};
 pub use error::Error;
 pub use header::{Aead, PartHeader, Salt, SegmentSize};
 pub use keyring::{ARN_CONTEXT, Keyring};

@@ -551,6 +551,12 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
         let _ = bucket;
         false
     }
+    /// Whether the rows of a listing of the bucket have the metadata that objects have now. Where some of it is kept
+    /// beside, a listing may have what was there at the write, and a look at the object tells.
+    fn lists_metadata_of_now(&self, bucket: &Bucket) -> bool {
+        let _ = bucket;
+        true
+    }
     /// Takes an object that came without its sealed summary, and now has it, for the next time that it is asked for. A
     /// store may forget it.
     fn keep_summary(&self, at: &ObjectAt, object: &StoredObject) {

@@ -21,7 +21,8 @@ class Mode:
     def check(self, response, context=False):
         for name, value in self.answer.items():
             assert response.get(name) == value, f"{self.name}: {name} is {response.get(name)!r}, not {value!r}"
-        for name in ("ServerSideEncryption", "SSEKMSKeyId", "SSECustomerAlgorithm", "SSECustomerKeyMD5"):
+        for name in ("ServerSideEncryption", "SSEKMSKeyId", "SSECustomerAlgorithm", "SSECustomerKeyMD5",
+                     "BucketKeyEnabled"):
             assert name in self.answer or not response.get(name), f"{self.name}: unexpected {name}"
         headers = response["ResponseMetadata"]["HTTPHeaders"]
         sent = headers.get("x-amz-server-side-encryption-context")

@@ -177,7 +177,6 @@ REFUSED = dict.fromkeys([
     "PutBucketRequestPayment", "PutBucketWebsite", "PutObjectLegalHold", "PutObjectLockConfiguration",
     "PutObjectRetention", "RenameObject", "RestoreObject", "SelectObjectContent",
     "UpdateBucketMetadataInventoryTableConfiguration", "UpdateBucketMetadataJournalTableConfiguration",
-    "UpdateObjectEncryption",
 ], NOT_IMPLEMENTED) | {
     # These two are signed for other services of AWS's than S3.
     "ListDirectoryBuckets": (400, "AuthorizationHeaderMalformed"),

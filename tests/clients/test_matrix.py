@@ -14,7 +14,7 @@ from wire import crc32
 
 PART = 5 << 20
 SEGMENT = 64 << 10
-MODES = ["SSE-S3", "KMS one", "KMS two", "SSE-C one", "SSE-C two"]
+MODES = ["SSE-S3", "KMS one", "KMS two", "BK one", "BK two", "SSE-C one", "SSE-C two"]
 PLACES = ["same key", "other key", "other bucket", "other version"]
 KINDS = ["single", "multipart"]
 OPERATIONS = ["CopyObject", "UploadPartCopy"]
@@ -36,6 +36,8 @@ def modes(keys):
             return customer(which)
         arguments = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": keys[which]} if which else {
             "ServerSideEncryption": "AES256"}
+        # By a bucket key: the answers say so, and no others do.
+        arguments |= {"BucketKeyEnabled": True} if kind == "BK" else {}
         return Mode(name, arguments, {}, arguments)
 
     return {name: of(name) for name in MODES}
@@ -157,7 +159,7 @@ def test_copies_from_a_mode_to_every_mode_and_place(s3, kms, keys, modes, bucket
     # A copy needs its own key, and neither its source's nor its neighbours'.
     kms.disable_key(KeyId=keys["one"])
     for target, at, mode, cell in made:
-        if target == "KMS one":
+        if target in ("KMS one", "BK one"):
             assert code_of(s3.get_object, **at) == "KMS.DisabledException", cell
         else:
             assert s3.get_object(**at, **mode.repeat, Range="bytes=0-0")["ContentLength"] == 1, cell
@@ -165,8 +167,8 @@ def test_copies_from_a_mode_to_every_mode_and_place(s3, kms, keys, modes, bucket
 
 def headers_of(mode):
     """What a raw request says to encrypt in a mode: as headers, or as the fields of a form."""
-    names = {"ServerSideEncryption": SSE, "SSEKMSKeyId": SSE + "-aws-kms-key-id"}
-    plain = {names[name]: value for name, value in mode.write.items() if name in names}
+    names = {"ServerSideEncryption": SSE, "SSEKMSKeyId": SSE + "-aws-kms-key-id", "BucketKeyEnabled": SSE + "-bucket-key-enabled"}
+    plain = {names[name]: "true" if value is True else value for name, value in mode.write.items() if name in names}
     if not mode.repeat:
         return plain
     key = mode.repeat["SSECustomerKey"]
@@ -255,7 +257,7 @@ def test_a_presigned_put_keeps_to_the_encryption_that_was_signed(gateway, modes,
     at, mode = {"Bucket": buckets["plain"], "Key": "k"}, modes[name]
     url = s3.generate_presigned_url("put_object", Params={**at, **mode.write}).removeprefix(gateway.endpoint)
     signed = headers_of(mode)
-    other = headers_of(modes["KMS two" if name == "KMS one" else "KMS one"])
+    other = headers_of(modes["KMS two" if name in ("KMS one", "BK one") else "KMS one"])
     for dropped in signed:
         left = {header: value for header, value in signed.items() if header != dropped}
         assert raw(gateway, "PUT", url, b"x", left)[::2] == (400, "AuthorizationQueryParametersError"), dropped

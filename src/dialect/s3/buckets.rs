@@ -117,7 +117,7 @@ impl Serve<dto::PutBucketEncryptionInput> for Adapter {
 
     async fn on(&self, call: Arc<Call>, input: dto::PutBucketEncryptionInput) -> S3Result<S3Response<Self::Output>> {
         let name = bucket(&input.bucket)?;
-        let blocked = call.customer_blocked;
+        let blocked = call.taken.customer_blocked;
         let default = parse_rules(input.server_side_encryption_configuration, blocked.is_some())?;
         self.check_owner(&call, &name, EXPECTED_OWNER).await?;
         let encryption = BucketEncryption { default, customer_blocked: blocked == Some(true) };

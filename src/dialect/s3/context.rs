@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::HeaderMap;
 use s3s::{S3Error, S3Request};
 
-use crate::gateway::{DeclaredDigests, PlainBody, TrailerSlot};
+use crate::gateway::{DeclaredDigests, NewKey, PlainBody, TrailerSlot};
 use crate::identity::{Caller, Requester};
 use crate::sse::{CustomerKey, SseRequest};
 
@@ -49,6 +49,15 @@ impl fmt::Debug for RequestContext {
     }
 }
 
+/// What `s3s` cannot read of a document, and is not shown.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// What an encryption configuration says of SSE-C.
+    pub(super) customer_blocked: Option<bool>,
+    /// Where UpdateObjectEncryption moves an object to.
+    pub(super) new_key: Option<NewKey>,
+}
+
 /// One request on its way through `s3s`.
 pub(super) struct Call {
     /// What the listener and the edge know.
@@ -56,8 +65,8 @@ pub(super) struct Call {
     requester: Requester,
     /// The headers as they came, without those of encryption.
     pub(super) headers: HeaderMap,
-    /// What an encryption configuration says of SSE-C, which `s3s` cannot read.
-    pub(super) customer_blocked: Option<bool>,
+    /// What was read out of the document.
+    pub(super) taken: Taken,
     sse: Mutex<SseInput>,
     body: Mutex<Option<PlainBody>>,
 }
@@ -67,11 +76,11 @@ impl Call {
         context: RequestContext,
         requester: Requester,
         headers: HeaderMap,
-        customer_blocked: Option<bool>,
+        taken: Taken,
         sse: SseInput,
         body: Option<PlainBody>,
     ) -> Self {
-        Self { context, requester, headers, customer_blocked, sse: Mutex::new(sse), body: Mutex::new(body) }
+        Self { context, requester, headers, taken, sse: Mutex::new(sse), body: Mutex::new(body) }
     }
 
     /// The call that a request came with.

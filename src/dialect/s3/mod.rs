@@ -30,6 +30,7 @@ mod objects;
 mod owner;
 mod policy;
 mod refuse;
+mod rekey;
 mod response;
 mod route;
 mod service;

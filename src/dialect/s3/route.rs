@@ -100,6 +100,8 @@ pub enum Operation {
     PutBucketCors,
     /// PutObject.
     PutObject,
+    /// UpdateObjectEncryption.
+    UpdateObjectEncryption,
     /// UploadPart.
     UploadPart,
     /// UploadPartCopy.
@@ -263,6 +265,7 @@ impl Operation {
             ("GET", ["attributes"] | ["attributes", "versionId"]) => Self::GetObjectAttributes,
             ("GET", ["acl"] | ["acl", "versionId"]) => Self::GetObjectAcl,
             ("PUT", ["acl"] | ["acl", "versionId"]) => Self::PutObjectAcl,
+            ("PUT", ["encryption"] | ["encryption", "versionId"]) => Self::UpdateObjectEncryption,
             ("GET", ["tagging"] | ["tagging", "versionId"]) => Self::GetObjectTagging,
             ("PUT", ["tagging"] | ["tagging", "versionId"]) => Self::PutObjectTagging,
             ("DELETE", ["tagging"] | ["tagging", "versionId"]) => Self::DeleteObjectTagging,
@@ -330,7 +333,8 @@ impl Operation {
             | Self::GetPublicAccessBlock
             | Self::PutBucketAcl
             | Self::PutObjectAcl
-            | Self::PutPublicAccessBlock => Accepts::Nothing,
+            | Self::PutPublicAccessBlock
+            | Self::UpdateObjectEncryption => Accepts::Nothing,
         }
     }
 
@@ -348,7 +352,8 @@ impl Operation {
             | Self::PutBucketAcl
             | Self::PutObjectAcl
             | Self::PutBucketCors
-            | Self::PutPublicAccessBlock => BodyKind::Xml,
+            | Self::PutPublicAccessBlock
+            | Self::UpdateObjectEncryption => BodyKind::Xml,
             Self::PutBucketPolicy => BodyKind::Json,
             Self::AbortMultipartUpload
             | Self::CopyObject
@@ -417,6 +422,7 @@ mod tests {
             ("PUT", Bucket, "acl", Operation::PutBucketAcl),
             ("GET", Object, "acl&versionId=null", Operation::GetObjectAcl),
             ("PUT", Object, "acl", Operation::PutObjectAcl),
+            ("PUT", Object, "encryption&versionId=null", Operation::UpdateObjectEncryption),
             ("GET", Bucket, "publicAccessBlock", Operation::GetPublicAccessBlock),
             ("PUT", Bucket, "publicAccessBlock", Operation::PutPublicAccessBlock),
             ("DELETE", Bucket, "publicAccessBlock", Operation::DeletePublicAccessBlock),

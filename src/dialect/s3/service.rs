@@ -17,13 +17,14 @@ use crate::identity::{Caller, Requester};
 
 use super::adapter::Adapter;
 use super::blocked;
-use super::context::{Call, RequestContext};
+use super::context::{Call, RequestContext, Taken};
 use super::cors;
 use super::digests;
 use super::direct::Direct;
 use super::error::{Face, body_face, face};
 use super::numbers;
 use super::refuse;
+use super::rekey;
 use super::response::{About, finish};
 use super::route::{BodyKind, Operation, target};
 use super::sse_headers::SseHeaders;
@@ -166,8 +167,15 @@ async fn prepare(
         _ => (document, None),
     };
     let words = conditions_of(&parts, sse, &context);
+    let (mut parts, mut document, mut new_key) = (parts, document, None);
+    if operation == Operation::UpdateObjectEncryption {
+        sse_request::kms_transport(context.transport())?;
+        new_key = Some(rekey::parse(&document)?);
+        (parts.uri, document) = rekey::shown(&parts.uri)?;
+    }
     let requester = Requester::new(context.caller.clone(), words);
-    let call = Arc::new(Call::new(context, requester, parts.headers, customer_blocked, input, plain));
+    let call =
+        Arc::new(Call::new(context, requester, parts.headers, Taken { customer_blocked, new_key }, input, plain));
     if let Some(direct) = direct {
         return Ok(Prepared::Short(direct, call));
     }
@@ -364,7 +372,8 @@ mod tests {
             ("PUT", "/b/k?retention", "NotImplemented"),
             ("POST", "/b/k?restore", "NotImplemented"),
             ("GET", "/b?replication", "NotImplemented"),
-            ("PUT", "/b/k?encryption", "NotImplemented"),
+            ("GET", "/b/k?encryption", "NotImplemented"),
+            ("PUT", "/b/k?encryption", "MalformedXML"),
             ("PUT", "/b/k?attributes", "NotImplemented"),
             ("GET", "/b?encoding-type=x", "InvalidArgument"),
         ] {

@@ -66,6 +66,11 @@ impl Serve<dto::PutObjectTaggingInput> for Adapter {
         let version = version(input.version_id.as_deref())?;
         let tags = parse(input.tagging, OBJECT_TAGS)?;
         self.check_owner(&call, &at.bucket, EXPECTED_OWNER).await?;
+        if let Some(to) = call.taken.new_key.clone() {
+            // UpdateObjectEncryption, see `rekey`.
+            self.gateway.update_encryption(call.caller(), &at, version, to).await.map_err(failed)?;
+            return Ok(S3Response::new(dto::PutObjectTaggingOutput { version_id: None }));
+        }
         let version = self.gateway.put_object_tags(call.caller(), &at, version, tags).await.map_err(failed)?;
         Ok(S3Response::new(dto::PutObjectTaggingOutput { version_id: named(version) }))
     }

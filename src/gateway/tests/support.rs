@@ -72,6 +72,10 @@ impl KeyService for Counting {
         self.count();
         self.inner.unwrap_key(principal, key, wrapped, context).await
     }
+
+    fn generation(&self) -> u64 {
+        self.inner.generation()
+    }
 }
 
 /// Opens what may be in use for a moment longer: a request that was given up ends on a thread of its own.
@@ -230,6 +234,12 @@ impl House {
             .sampling(1, move || _ = suspected.fetch_add(1, Ordering::Relaxed));
         let caller = Requester::from(Caller::User(Authenticated::for_test("alice", false)));
         Self { gateway, store, kms, keystore, caller, alarms, suspects, _directory: directory }
+    }
+
+    /// A gateway over the same store and keys that remembers bucket keys for so long.
+    pub(super) fn gateway_remembering(&self, ttl: std::time::Duration) -> Gateway {
+        let keys = Keyring::new(self.kms.clone(), ServiceKey::new(*self.keystore.service_key())).caching(ttl);
+        Gateway::new(self.store.clone(), keys, "us-east-1".to_owned(), Arc::new(SystemClock))
     }
 
     /// A new CMK's ARN.

@@ -136,6 +136,8 @@ impl Inner {
         if let Some(id) = change.deleted {
             state.remove_key(id);
         }
+        drop(state);
+        self.changed();
         Ok(())
     }
 

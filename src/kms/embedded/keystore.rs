@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
@@ -61,6 +62,8 @@ pub(super) struct Inner {
     pub(super) state: RwLock<State>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) trail: OnceLock<Arc<dyn AuditTrail>>,
+    /// How often anything in `state` was changed.
+    pub(super) generation: AtomicU64,
     service_key: Zeroizing<[u8; 32]>,
 }
 
@@ -112,7 +115,16 @@ impl EmbeddedKms {
         };
         let state = load(&root, &records)?;
         let place = Place { region: options.region, account: options.account };
-        let inner = Inner { root, place, disk, state: RwLock::new(state), clock, trail: OnceLock::new(), service_key };
+        let inner = Inner {
+            root,
+            place,
+            disk,
+            state: RwLock::new(state),
+            clock,
+            trail: OnceLock::new(),
+            generation: AtomicU64::new(0),
+            service_key,
+        };
         let one = || Arc::new(Semaphore::new(1));
         Ok(Self { inner: Arc::new(inner), turn: one(), making: one() })
     }
@@ -191,6 +203,10 @@ impl KeyService for EmbeddedKms {
         call.leave(&self.inner, &key.0, version, data_key.as_ref().map(|_| ()));
         data_key
     }
+
+    fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::Acquire)
+    }
 }
 
 impl Inner {
@@ -198,7 +214,14 @@ impl Inner {
     pub(super) fn reload(&self) -> Result<(), Error> {
         let state = load(&self.root, &self.disk.read_all()?)?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        self.changed();
         Ok(())
+    }
+
+    /// Has everybody forget what was unwrapped before. After the change is in `state`: whoever sees the new generation
+    /// sees the change.
+    pub(super) fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn state(&self) -> RwLockReadGuard<'_, State> {

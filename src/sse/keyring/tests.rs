@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::kms;
-use crate::sse::{Aead, DataCipher, ENVELOPE_BUDGET, SseMode, SseStatus};
+use crate::sse::{Aead, BucketKey, DataCipher, ENVELOPE_BUDGET, EpochCopy, EpochId, SseMode, SseStatus};
 use crate::types::UserId;
 
 use super::*;
@@ -73,6 +73,10 @@ impl KeyService for Vault {
             Some((arn, bound, dk)) if *arn == key.0 && bound == context => Ok(DataKey::new(*dk)),
             _ => Err(kms::Error::InvalidCiphertext),
         }
+    }
+
+    fn generation(&self) -> u64 {
+        0
     }
 }
 
@@ -152,7 +156,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 fn an_envelope_comes_back_from_metadata_and_opens_in_every_mode() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     for (choice, customer) in choices() {
-        let (envelope, dk) = run(keys.create(&principal(), &choice, &at)).unwrap();
+        let (envelope, dk) = run(keys.create(&principal(), &choice, &at, None)).unwrap();
         let mut metadata = metadata();
         keys.bind(&at, &mut metadata, &envelope).unwrap();
         let read = keys.verify(&at, &metadata).unwrap();
@@ -170,7 +174,7 @@ fn an_envelope_comes_back_from_metadata_and_opens_in_every_mode() {
 fn an_envelope_opens_at_its_own_place_only() {
     let (keys, here, there) = (keyring(), at("bucket", "key"), at("bucket", "other"));
     for (choice, customer) in choices() {
-        let (envelope, _) = run(keys.create(&principal(), &choice, &here)).unwrap();
+        let (envelope, _) = run(keys.create(&principal(), &choice, &here, None)).unwrap();
         let error = run(keys.unwrap(&principal(), &envelope, &there, customer.as_ref())).unwrap_err();
         match envelope.mode() {
             SseMode::Customer => assert!(matches!(error, Error::CustomerKeyWrong)),
@@ -184,7 +188,7 @@ fn an_envelope_opens_at_its_own_place_only() {
 #[test]
 fn customer_keys_are_required_right_and_applicable() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    let (own, _) = run(keys.create(&principal(), &SseChoice::Customer(customer(9)), &at)).unwrap();
+    let (own, _) = run(keys.create(&principal(), &SseChoice::Customer(customer(9)), &at, None)).unwrap();
     let unwrap = |envelope: &Envelope, customer: Option<CustomerKey>| {
         run(keys.unwrap(&principal(), envelope, &at, customer.as_ref())).map(|_| ())
     };
@@ -192,7 +196,7 @@ fn customer_keys_are_required_right_and_applicable() {
     assert!(matches!(unwrap(&own, None), Err(Error::CustomerKeyRequired)));
     assert!(matches!(unwrap(&own, Some(customer(8))), Err(Error::CustomerKeyWrong)));
     for choice in [AES, SseChoice::None, kms_choice("k", &[])] {
-        let (envelope, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
+        let (envelope, _) = run(keys.create(&principal(), &choice, &at, None)).unwrap();
         assert!(matches!(unwrap(&envelope, Some(customer(9))), Err(Error::CustomerKeyNotApplicable)));
     }
 }
@@ -200,7 +204,7 @@ fn customer_keys_are_required_right_and_applicable() {
 #[test]
 fn nothing_stored_is_a_function_of_the_customer_key_alone() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    let create = || run(keys.create(&principal(), &SseChoice::Customer(customer(9)), &at)).unwrap().0;
+    let create = || run(keys.create(&principal(), &SseChoice::Customer(customer(9)), &at, None)).unwrap().0;
     let (Wrap::Customer { wrapped: one }, Wrap::Customer { wrapped: two }) = (create().wrap, create().wrap) else {
         panic!("not SSE-C");
     };
@@ -212,18 +216,18 @@ fn nothing_stored_is_a_function_of_the_customer_key_alone() {
 fn the_callers_context_may_not_set_the_arn() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     let choice = kms_choice("k", &[("aws:s3:arn", "arn:aws:s3:::victim/key")]);
-    assert!(matches!(run(keys.create(&principal(), &choice, &at)), Err(Error::ContextReserved("aws:s3:arn"))));
+    assert!(matches!(run(keys.create(&principal(), &choice, &at, None)), Err(Error::ContextReserved("aws:s3:arn"))));
 }
 
 #[test]
 fn a_data_key_that_is_not_the_objects_is_refused() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     for choice in [AES, kms_choice("k", &[])] {
-        let (mut one, dk) = run(keys.create(&principal(), &choice, &at)).unwrap();
-        let (two, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
+        let (mut one, dk) = run(keys.create(&principal(), &choice, &at, None)).unwrap();
+        let (two, _) = run(keys.create(&principal(), &choice, &at, None)).unwrap();
         one.wrap = two.wrap.clone();
         assert!(matches!(run(keys.unwrap(&principal(), &one, &at, None)), Err(Error::Commitment)));
-        assert!(matches!(run(keys.rewrap(&principal(), &dk, &two, &choice, &at)), Err(Error::Commitment)));
+        assert!(matches!(run(keys.rewrap(&principal(), &dk, &two, &choice, &at, None)), Err(Error::Commitment)));
     }
 }
 
@@ -232,8 +236,8 @@ fn rewrapping_keeps_body_key_id_and_commitment_between_all_modes() {
     let (keys, from, to) = (keyring(), at("bucket", "key"), at("other-bucket", "copy"));
     for (source, _) in choices() {
         for (target, customer) in choices() {
-            let (old, dk) = run(keys.create(&principal(), &source, &from)).unwrap();
-            let new = run(keys.rewrap(&principal(), &dk, &old, &target, &to));
+            let (old, dk) = run(keys.create(&principal(), &source, &from, None)).unwrap();
+            let new = run(keys.rewrap(&principal(), &dk, &old, &target, &to, None));
             let same = matches!(source, SseChoice::None) == matches!(target, SseChoice::None);
             if !same || source.cipher() != target.cipher() {
                 assert!(matches!(new, Err(Error::WrongMode)), "the body would not be what the metadata says");
@@ -251,7 +255,7 @@ fn rewrapping_keeps_body_key_id_and_commitment_between_all_modes() {
 fn a_body_is_sealed_as_the_metadata_says_and_no_other_is_read() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     for (choice, _) in choices() {
-        let (envelope, _) = run(keys.create(&principal(), &choice, &at)).unwrap();
+        let (envelope, _) = run(keys.create(&principal(), &choice, &at, None)).unwrap();
         let (plain, sm4) = (matches!(choice, SseChoice::None), choice.cipher() == DataCipher::Sm4);
         assert_eq!(envelope.check_body(Aead::None).is_ok(), plain);
         assert_eq!(envelope.check_body(Aead::Aes256Gcm).is_ok(), !plain && !sm4);
@@ -266,16 +270,16 @@ fn an_envelope_beyond_its_budget_is_refused_before_the_body_comes() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     let long = "x".repeat(700);
     let choice = kms_choice("k", &[("a", &long)]);
-    assert!(matches!(run(keys.create(&principal(), &choice, &at)), Err(Error::TooLarge)));
+    assert!(matches!(run(keys.create(&principal(), &choice, &at, None)), Err(Error::TooLarge)));
     let vault = Vault { padding: 800, ..Vault::default() };
     let keys = Keyring::new(Arc::new(vault), ServiceKey::new([1; 32]));
-    assert!(matches!(run(keys.create(&principal(), &kms_choice("k", &[]), &at)), Err(Error::TooLarge)));
+    assert!(matches!(run(keys.create(&principal(), &kms_choice("k", &[]), &at, None)), Err(Error::TooLarge)));
 }
 
 #[test]
 fn an_etag_that_a_copy_sets_fits_and_comes_back() {
     let (keys, at) = (keyring(), at("bucket", "key"));
-    let (mut envelope, _) = run(keys.create(&principal(), &AES, &at)).unwrap();
+    let (mut envelope, _) = run(keys.create(&principal(), &AES, &at, None)).unwrap();
     envelope.etag = Some("e".repeat(64));
     let mut metadata = metadata();
     keys.bind(&at, &mut metadata, &envelope).unwrap();
@@ -288,7 +292,7 @@ fn an_etag_that_a_copy_sets_fits_and_comes_back() {
 fn responses_name_the_cmk_the_context_or_the_customer_keys_md5() {
     let (keys, at) = (keyring(), at("bucket", "key"));
     let status = |choice: &SseChoice, customer: Option<&CustomerKey>| {
-        run(keys.create(&principal(), choice, &at)).unwrap().0.status(customer)
+        run(keys.create(&principal(), choice, &at, None)).unwrap().0.status(customer)
     };
     assert_eq!(status(&AES, None), SseStatus::S3 { cipher: DataCipher::Aes256 });
     let key = KeyArn("arn:aws:kms:local:0:key/k".into());
@@ -307,7 +311,7 @@ fn responses_name_the_cmk_the_context_or_the_customer_keys_md5() {
 }
 
 fn bound(keys: &Keyring, at: &ObjectAt, choice: &SseChoice) -> Metadata {
-    let (envelope, _) = run(keys.create(&principal(), choice, at)).unwrap();
+    let (envelope, _) = run(keys.create(&principal(), choice, at, None)).unwrap();
     let mut metadata = metadata();
     keys.bind(at, &mut metadata, &envelope).unwrap();
     metadata
@@ -394,7 +398,7 @@ proptest! {
     ) {
         let (keys, at) = (keyring(), at("bucket", "key"));
         let choice = SseChoice::Kms { key: None, context: EncryptionContext(context), bucket_key: true, cipher: DataCipher::Aes256 };
-        match run(keys.create(&principal(), &choice, &at)) {
+        match run(keys.create(&principal(), &choice, &at, None)) {
             Err(error) => prop_assert!(matches!(error, Error::TooLarge)),
             Ok((envelope, _)) => {
                 let mut metadata = metadata();
@@ -420,6 +424,9 @@ struct Object {
     metadata: Metadata,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     customer_key: Option<String>,
+    /// What the CMK makes of the wrapped bucket key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bucket_key: Option<String>,
     data_key: String,
 }
 
@@ -457,7 +464,14 @@ fn the_checked_in_metadata_verifies_and_its_edits_do_not() {
             .customer_key
             .as_ref()
             .map(|key| CustomerKey::new(hex::decode(key).unwrap().try_into().unwrap(), [0; 16]));
-        let dk = run(keys.unwrap(&principal(), &envelope, &at, own.as_ref())).unwrap();
+        let dk = match (&object.bucket_key, &envelope.wrap) {
+            (Some(key), Wrap::Kms { wrapped, epoch: Some(epoch), .. }) => {
+                let key = BucketKey::new(DataKey::new(hex::decode(key).unwrap().try_into().unwrap()));
+                key.unwrap_key(wrapped, &WrapPlace { epoch: epoch.id, at: &at, object: envelope.object }).unwrap()
+            }
+            _ => run(keys.unwrap(&principal(), &envelope, &at, own.as_ref())).unwrap(),
+        };
+        envelope.commitment.check(&dk).unwrap();
         assert_eq!(hex::encode(dk.expose()), object.data_key, "{name}");
     }
     assert!(vectors.refused.len() >= 10);
@@ -481,17 +495,53 @@ fn the_checked_in_metadata_verifies_and_its_edits_do_not() {
     }
 }
 
+fn refused_of(object: &'static str) -> impl Fn((&str, Edit)) -> Refused {
+    move |(name, edit)| Refused { name: name.into(), object: object.into(), edit }
+}
+
+/// An object whose data key a bucket key wraps, put together by hand.
+fn by_bucket_key() -> Object {
+    let (at, object, epoch) =
+        (at("bucket", "path/to/ключ"), ObjectId::from_bytes([3; 16]), EpochId::from_bytes([5; 16]));
+    let (bucket_key, data_key) = (BucketKey::new(DataKey::new([0x77; 32])), DataKey::new([0x99; 32]));
+    let envelope = Envelope {
+        wrap: Wrap::Kms {
+            key: KeyArn("arn:aws:kms:local:0:key/default".to_owned()),
+            context: EncryptionContext::default(),
+            wrapped: bucket_key.wrap(&data_key, &WrapPlace { epoch, at: &at, object }).unwrap(),
+            bucket_key: true,
+            epoch: Some(EpochCopy { id: epoch, wrapped: WrappedKey(vec![0x42; 85]) }),
+        },
+        cipher: DataCipher::Aes256,
+        commitment: Commitment::of(&data_key),
+        object,
+        version: None,
+        etag: None,
+    };
+    let mut metadata = metadata();
+    Keyring::new(Arc::new(Vault::default()), ServiceKey::new([0x22; 32])).bind(&at, &mut metadata, &envelope).unwrap();
+    Object {
+        bucket: at.bucket.to_string(),
+        key: at.key.to_string(),
+        metadata,
+        customer_key: None,
+        bucket_key: Some("77".repeat(32)),
+        data_key: "99".repeat(32),
+    }
+}
+
 #[test]
 #[ignore = "rewrites the checked-in vectors"]
 fn regenerate_metadata_vectors() {
     let keys = Keyring::new(Arc::new(Vault::default()), ServiceKey::new([0x22; 32]));
     let object = |choice: SseChoice, customer_key: Option<String>| {
         let at = at("bucket", "path/to/ключ");
-        let (envelope, dk) = run(keys.create(&principal(), &choice, &at)).unwrap();
+        let (envelope, dk) = run(keys.create(&principal(), &choice, &at, None)).unwrap();
         let mut metadata = metadata();
         keys.bind(&at, &mut metadata, &envelope).unwrap();
         let data_key = hex::encode(dk.expose());
-        Object { bucket: at.bucket.to_string(), key: at.key.to_string(), metadata, customer_key, data_key }
+        let (bucket, key) = (at.bucket.to_string(), at.key.to_string());
+        Object { bucket, key, metadata, customer_key, bucket_key: None, data_key }
     };
     let own = SseChoice::Customer(customer(9));
     // What is there stays: it was made by earlier builds.
@@ -499,6 +549,7 @@ fn regenerate_metadata_vectors() {
     objects.entry("SSE-S3".to_owned()).or_insert_with(|| object(AES, None));
     objects.entry("SSE-S3 with SM4".to_owned()).or_insert_with(|| object(SM4, None));
     objects.entry("SSE-C".to_owned()).or_insert_with(|| object(own, Some("09".repeat(32))));
+    objects.entry("aws:kms by a bucket key".to_owned()).or_insert_with(by_bucket_key);
     let text = |text: &str| Some(text.to_owned());
     let field = |object: &str, name: &str| Some(objects[object].metadata.envelope[name].clone());
     let edits = [
@@ -521,14 +572,20 @@ fn regenerate_metadata_vectors() {
         ("cipher added", Edit::Envelope("data".into(), text("SM4"))),
         ("unknown field added", Edit::Envelope("plain".into(), text("1"))),
     ];
+    let by_bucket_key = [
+        ("bucket key: epoch removed", Edit::Envelope("ep".into(), None)),
+        ("bucket key: flag removed", Edit::Envelope("bk".into(), None)),
+        ("bucket key: another CMK", Edit::Envelope("key".into(), text("arn:aws:kms:local:0:key/other"))),
+        ("bucket key: another epoch", Edit::Envelope("ep".into(), text(&STANDARD.encode([7; 40])))),
+        ("bucket key: another bucket", Edit::Bucket("bucket2".into())),
+    ];
     let of_sm4 = [
         ("SM4: cipher removed", Edit::Envelope("data".into(), None)),
         ("SM4: cipher altered", Edit::Envelope("data".into(), text("AES256"))),
     ];
-    let refused = |object: &'static str| {
-        move |(name, edit): (&str, Edit)| Refused { name: name.into(), object: object.into(), edit }
-    };
-    let refused = edits.into_iter().map(refused("SSE-S3")).chain(of_sm4.into_iter().map(refused("SSE-S3 with SM4")));
+    let refused =
+        edits.into_iter().map(refused_of("SSE-S3")).chain(of_sm4.into_iter().map(refused_of("SSE-S3 with SM4")));
+    let refused = refused.chain(by_bucket_key.into_iter().map(refused_of("aws:kms by a bucket key")));
     let about = "Metadata of objects in sealgate's envelope format, version 1 (src/sse/FORMAT.md): each object verifies \
         under the service key and unwraps to its data key; with each edit it must be refused.";
     let vectors = Vectors {

@@ -344,6 +344,10 @@ impl ObjectStore for UpstreamStore {
         copy::copy(source, spot, plan, &self.shop()).await
     }
 
+    fn lists_metadata_of_now(&self, bucket: &Bucket) -> bool {
+        !bucket.configs.contains_key(amend::AMENDED)
+    }
+
     async fn set_metadata(&self, at: &ObjectAt, new: NewMetadata) -> Result<StoredObject, Error> {
         let spot = self.spot(at).await?;
         only_version(new.version.as_ref())?;
