@@ -150,6 +150,7 @@ WORKING = {
         {"Key": "up", "UploadId": lambda w: w.upload(), "PartNumber": 2, "Body": BODY},
         {"ETag", "ServerSideEncryption", "ChecksumCRC32"},
     ),
+    "UpdateObjectEncryption": ({"ObjectEncryption": lambda w: {"SSEKMS": {"KMSKeyArn": w.cmk}}}, set()),
     "UploadPartCopy": (
         {"Key": "up", "UploadId": lambda w: w.upload(), "PartNumber": 2, "CopySource": lambda w: f"{w.bucket}/k"},
         {"CopyPartResult", "ServerSideEncryption"},
@@ -213,6 +214,7 @@ EVERYWHERE = [
 DOCUMENTS = [
     "PutBucketAcl", "PutBucketCors", "PutBucketEncryption", "PutBucketPolicy", "PutBucketTagging", "PutBucketVersioning",
     "PutObjectAcl", "PutObjectTagging", "PutPublicAccessBlock", "DeleteObjects",
+    "UpdateObjectEncryption",
 ]
 
 
@@ -361,9 +363,10 @@ READS = [
     Case("GetObjectAttributes", {"Key": lambda w: w.sealed()}, INVALID_REQUEST),
     *(Case(operation, {"VersionId": "0" * 32}, (404, "NoSuchVersion")) for operation in (
         "GetObjectAcl", "GetObjectTagging", "PutObjectAcl", "PutObjectTagging", "DeleteObjectTagging",
-        "GetObjectAttributes")),
+        "GetObjectAttributes", "UpdateObjectEncryption")),
     *(Case(operation, {"VersionId": lambda w: w.version}) for operation in (
-        "GetObjectAcl", "GetObjectTagging", "PutObjectAcl", "PutObjectTagging", "DeleteObjectTagging")),
+        "GetObjectAcl", "GetObjectTagging", "PutObjectAcl", "PutObjectTagging", "DeleteObjectTagging",
+        "UpdateObjectEncryption")),
 ]
 
 OBJECTS = [
@@ -405,6 +408,10 @@ OBJECTS = [
     Case("GetObjectTagging", {}, {"TagSet": [{"Key": "a", "Value": "1"}]}),
     Case("PutObjectTagging", {}, {}, finds("get_object_tagging", {"TagSet": [{"Key": "a", "Value": "other"}]}, Key="k")),
     Case("PutObjectTagging", {"Tagging": {"TagSet": [{"Key": "aws:a", "Value": ""}]}}, (400, "InvalidTag")),
+    Case("UpdateObjectEncryption", {}, {}, finds("head_object", {"ServerSideEncryption": "aws:kms"}, Key="k")),
+    Case("UpdateObjectEncryption", {"ObjectEncryption": lambda w: {"SSEKMS": {"KMSKeyArn": w.cmk, "BucketKeyEnabled": True}}}, {},
+         finds("head_object", {"BucketKeyEnabled": True}, Key="k")),
+    Case("UpdateObjectEncryption", {"ObjectEncryption": {"SSEKMS": {"KMSKeyArn": "alias/aws/s3"}}}, INVALID_REQUEST),
     Case("PutObjectAcl", {"ACL": "public-read"}, {}, public),
     Case("PutObjectAcl", {"ACL": None, "AccessControlPolicy": lambda w: w.private()}, {}),
     Case("GetObjectAcl", {}, {"Owner": lambda found: found["ID"], "Grants": lambda found: [
