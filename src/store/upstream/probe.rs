@@ -55,7 +55,7 @@ impl<'a> Probe<'a> {
     }
 
     fn tell(&self, abilities: Abilities) {
-        let endpoint = &self.settings.endpoint;
+        let endpoint = self.settings.label();
         if !abilities.conditional_copy {
             tracing::info!(
                 %endpoint,
@@ -93,7 +93,7 @@ impl<'a> Probe<'a> {
     }
 
     fn wrong<T>(&self, what: &str, failure: impl std::fmt::Display) -> Result<T, Error> {
-        Err(Error::Unavailable(format!("upstream {}: {what}: {failure}", self.settings.endpoint)))
+        Err(Error::Unavailable(format!("upstream {}: {what}: {failure}", self.settings.label())))
     }
 
     /// Reaches the upstream, and makes the reserved bucket if it is not there.
