@@ -57,6 +57,7 @@ pub(super) const FIELDS: &[&str] = &[
     "upstream_buckets",
     "upstream_foreign_buckets",
     "upstream_abandoned_after",
+    "upstream_pass_through",
 ];
 
 /// The largest configuration file that is read, in bytes.

@@ -91,6 +91,7 @@ fn samples() -> Vec<(&'static str, &'static str, &'static str)> {
         ("upstream_buckets", "[\"aaa=bbb/c\", \"ccc=ddd\"]", "aaa=bbb/c/,ccc=ddd"),
         ("upstream_foreign_buckets", "[\"old\"]", "old"),
         ("upstream_abandoned_after", "\"30d\"", "30d"),
+        ("upstream_pass_through", "[\"GET lifecycle\", \"PUT website\"]", "GET lifecycle, PUT website"),
     ]
 }
 
@@ -239,6 +240,7 @@ fn a_wrong_value_names_its_field_and_its_source() {
         ("upstream_buckets", "name="),
         ("upstream_foreign_buckets", "Not_A_Bucket"),
         ("upstream_answer_timeout", "30"),
+        ("upstream_pass_through", "DELETE encryption"),
     ];
     for (field, text) in bad {
         let flag = format!("--{}", field.replace('_', "-"));

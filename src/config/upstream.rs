@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::layer::{Layers, RawUpstream, Source};
 use super::setting::{AccessKeyText, DurationText, Region, Setting, UserName};
 use super::{Error, Secret};
+use crate::store::Passage;
 use crate::store::upstream::{Addressing, Endpoint, KeySource, Mapped, Settings, Takes, UpstreamKey, Wire};
 use crate::types::BucketName;
 
@@ -66,6 +67,8 @@ pub struct Upstream {
     pub foreign_buckets: BTreeSet<BucketName>,
     /// After how long without a new part an upload is given up; `None`: never.
     pub abandoned_after: Option<Duration>,
+    /// What of a bucket's configurations passes to it.
+    pub pass_through: BTreeSet<Passage>,
 }
 
 impl Default for Upstream {
@@ -87,6 +90,7 @@ impl Default for Upstream {
             buckets: BTreeMap::new(),
             foreign_buckets: BTreeSet::new(),
             abandoned_after: Some(7 * DAY),
+            pass_through: BTreeSet::new(),
         }
     }
 }
@@ -119,6 +123,7 @@ impl Upstream {
             abandoned_after: layers
                 .one::<DaysText>("upstream_abandoned_after")?
                 .map_or(d.abandoned_after, |days| days.0),
+            pass_through: layers.many::<Passage>("upstream_pass_through")?.into_iter().collect(),
         })
     }
 
@@ -140,6 +145,9 @@ impl Upstream {
             (None, None, _) => return Err(missing("upstream_access_key_id")),
             (None, Some(_), None) => return Err(missing("upstream_secret_access_key")),
         };
+        if self.dialect == Wire::Oss && !self.pass_through.is_empty() {
+            return Err(Error::conflict("upstream_pass_through", "is for an upstream of dialect \"s3\""));
+        }
         if self.buckets.values().any(|mapped| mapped.bucket == self.reserved) {
             return Err(Error::conflict("upstream_buckets", "names the reserved bucket"));
         }
@@ -156,6 +164,7 @@ impl Upstream {
             buckets: self.buckets.clone(),
             foreign: self.foreign_buckets.clone(),
             abandoned_after: self.abandoned_after,
+            pass_through: self.pass_through.clone(),
             ..Settings::new(endpoint, key)
         })
     }
@@ -309,6 +318,12 @@ impl Setting for Addressing {
             "virtual" => Ok(Self::Virtual),
             _ => Err(format!("{text:?} is neither path nor virtual")),
         }
+    }
+}
+
+impl Setting for Passage {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
     }
 }
 

@@ -22,9 +22,10 @@ use super::cors;
 use super::digests;
 use super::error::{Face, body_face, face};
 use super::numbers;
+use super::pass;
 use super::refuse;
 use super::response::{About, finish};
-use super::route::{BodyKind, Operation, target};
+use super::route::{BodyKind, Operation, Target, target};
 use super::sse_headers::SseHeaders;
 use super::sse_request;
 use super::words::conditions_of;
@@ -77,13 +78,11 @@ impl S3Dialect {
             unread: false,
         };
         let page = cors::page_of(&parts, &self.domains);
-        let response = match prepare(parts, body, &sse, context, &self.domains).await {
-            Ok(request) => self.service.call(request).await.unwrap_or_else(|error| {
-                let error: s3s::StdError = error.into();
-                tracing::error!(error, "s3s gave no answer");
-                refusal(S3Error::new(s3s::S3ErrorCode::InternalError))
-            }),
-            Err(face) => refusal(face.into()),
+        let target = target_of(&parts, &self.domains);
+        let bucket = page.as_ref().map(|page| page.bucket().clone());
+        let response = match pass::wanted(&self.gateway, &parts, target, bucket, &context.caller) {
+            Some(wanted) => pass::answer(&self.gateway, parts, body, &sse, &context, wanted).await,
+            None => self.served(parts, body, &sse, context).await,
         };
         about.unread = !ended.reached();
         let mut response = finish(response, &about);
@@ -91,6 +90,24 @@ impl S3Dialect {
             page.describe(&self.gateway, response.headers_mut()).await;
         }
         response
+    }
+
+    /// Has `s3s` answer.
+    async fn served(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        sse: &SseHeaders,
+        context: RequestContext,
+    ) -> Response<ResponseBody> {
+        match prepare(parts, body, sse, context, &self.domains).await {
+            Ok(request) => self.service.call(request).await.unwrap_or_else(|error| {
+                let error: s3s::StdError = error.into();
+                tracing::error!(error, "s3s gave no answer");
+                refusal(S3Error::new(s3s::S3ErrorCode::InternalError))
+            }),
+            Err(face) => refusal(face.into()),
+        }
     }
 
     /// Answers a browser's preflight, which comes without a signature and with no body that counts.
@@ -110,7 +127,15 @@ impl S3Dialect {
     }
 }
 
-fn refusal(error: S3Error) -> Response<ResponseBody> {
+/// What the path of a request names.
+fn target_of(parts: &Parts, domains: &BaseDomains) -> Target {
+    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+    let virtual_host = host.is_some_and(|host| domains.bucket(host).is_some());
+    target(parts.uri.path(), virtual_host)
+}
+
+pub(super) fn refusal(error: S3Error) -> Response<ResponseBody> {
     let status = error.status_code().unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     error.to_http_response().unwrap_or_else(|_| {
         let mut response = Response::new(s3s::Body::empty());
@@ -127,11 +152,8 @@ async fn prepare(
     context: RequestContext,
     domains: &BaseDomains,
 ) -> Result<http::Request<s3s::Body>, Face> {
-    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-    let virtual_host = host.is_some_and(|host| domains.bucket(host).is_some());
     let query = parts.uri.query();
-    let target = target(parts.uri.path(), virtual_host);
+    let target = target_of(&parts, domains);
     let operation = match (Operation::resolve(&parts.method, target, query, &parts.headers), &context.caller) {
         (Ok(operation), Caller::Anonymous) if !operation.needs_a_user() => operation,
         // Nobody learns what there is to ask for; and nothing of the body is read.
@@ -190,17 +212,32 @@ async fn document(
     headers: &HeaderMap,
     context: &RequestContext,
 ) -> Result<Bytes, Face> {
+    // On CompleteMultipartUpload the checksum headers speak of the object, not of the document.
+    let whole = if operation == Operation::CompleteMultipartUpload {
+        checked_document(body, headers, &headers_without_checksums(headers), context).await?
+    } else {
+        checked_document(body, headers, headers, context).await?
+    };
+    if operation.body() == BodyKind::Xml {
+        numbers::check(&whole)?;
+    }
+    Ok(whole)
+}
+
+/// Reads a small document whole and checks what `described` says of it.
+pub(super) async fn checked_document(
+    body: Incoming,
+    headers: &HeaderMap,
+    described: &HeaderMap,
+    context: &RequestContext,
+) -> Result<Bytes, Face> {
     let too_large =
         || Face::bad("MaxMessageLengthExceeded", format!("Your request was too big: at most {XML_MAXIMUM} bytes."));
     if content_length(headers)?.is_some_and(|len| usize::try_from(len).map_or(true, |len| len > XML_MAXIMUM)) {
         return Err(too_large());
     }
-    // On CompleteMultipartUpload the checksum headers speak of the object, not of the document.
-    let mut declared = if operation == Operation::CompleteMultipartUpload {
-        digests::declared(&headers_without_checksums(headers), None)?
-    } else {
-        digests::declared(headers, context.trailing_checksum.as_deref())?
-    };
+    let trailing = context.trailing_checksum.as_deref();
+    let mut declared = digests::declared(described, trailing)?;
     declared.compute = None;
     let whole = body.whole(XML_MAXIMUM).await.map_err(|error| match error {
         NotWhole::Failed(error) => body_face(&error),
@@ -211,9 +248,6 @@ async fn document(
         .as_deref()
         .and_then(|name| context.trailers.as_ref().and_then(|slot| slot.header(name)));
     digests::verify_whole(&whole, &declared, trailer.as_deref()).map_err(|error| face(&error))?;
-    if operation.body() == BodyKind::Xml {
-        numbers::check(&whole)?;
-    }
     Ok(whole)
 }
 

@@ -5,6 +5,7 @@
 //! * `target`, `probe`: what an upstream is and can do.
 //! * `reserved`, `claims`, `buckets`: what the gateways agree on.
 //! * `headers`, `objects`, `put`, `gathered`, `copy`, `amend`, `listing`, `list`, `memory`: objects.
+//! * `pass`: configurations of buckets that are the upstream's business.
 //! * `multipart`, `complete`, `stitch`, `sweep`: uploads, and what is left of them.
 
 mod amend;
@@ -25,6 +26,7 @@ mod memory;
 mod multipart;
 mod objects;
 mod outgoing;
+mod pass;
 mod probe;
 mod put;
 mod reserved;
@@ -58,8 +60,8 @@ use self::put::{PutWriter, Shop, turn};
 use self::target::{Closed, Spot, Target};
 use super::{
     Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage, ListQuery,
-    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject,
-    StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
+    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Passage, Passed, Precondition,
+    StoredObject, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
 };
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
@@ -298,6 +300,18 @@ impl ObjectStore for UpstreamStore {
             Versioning::Never => Ok(()),
             Versioning::Enabled | Versioning::Suspended => Err(Error::Unsupported(NO_VERSIONS)),
         }
+    }
+
+    fn passes(&self, bucket: &BucketName, passage: Passage) -> bool {
+        self.target(bucket).is_ok_and(|target| pass::passes(&target.settings, bucket, passage))
+    }
+
+    async fn pass(&self, bucket: &BucketName, passage: Passage, document: Bytes) -> Result<Passed, Error> {
+        let target = self.at(bucket).await?;
+        if !pass::passes(&target.settings, bucket, passage) {
+            return Err(Error::Unsupported("this configuration of a bucket"));
+        }
+        pass::pass(target, bucket, passage, document).await
     }
 
     async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {

@@ -11,6 +11,7 @@ use super::client::{Again, Call, Client};
 use super::failure::Failure;
 use super::headers::{etag_of, meta_prefix};
 use super::listing::Ask;
+use super::pass;
 use super::put::fresh_write;
 use super::reserved::create_only;
 use super::settings::{Settings, Wire};
@@ -50,6 +51,7 @@ impl<'a> Probe<'a> {
         for suffix in ["", "-copy", "-parts", "-meta"] {
             self.remove(&format!("{}{suffix}", self.name)).await?;
         }
+        self.passages().await?;
         self.tell(abilities);
         Ok(abilities)
     }
@@ -109,6 +111,18 @@ impl<'a> Probe<'a> {
                 _ => Ok(()),
             },
             Err(failure) => self.wrong(&format!("cannot list the reserved bucket {bucket}"), failure),
+        }
+    }
+
+    /// Whether it knows what is to pass to it, and does nothing else instead.
+    async fn passages(&self) -> Result<(), Error> {
+        match pass::unknown(self.client, self.settings).await {
+            Ok(None) => Ok(()),
+            Ok(Some(passage)) => self.wrong(
+                &format!("pass_through names {passage:?}", passage = passage.to_string()),
+                format!("it does not know {}, and does the plain operation instead", passage.sub().name()),
+            ),
+            Err(failure) => self.wrong("cannot ask what it knows of buckets", failure),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::store::Passage;
 use crate::types::BucketName;
 
 /// Which words an upstream understands.
@@ -150,6 +151,8 @@ pub struct Settings {
     pub foreign: BTreeSet<BucketName>,
     /// After how long without a new part an upload is given up; `None`: never.
     pub abandoned_after: Option<Duration>,
+    /// What of a bucket's configurations passes to it. Nothing else does.
+    pub pass_through: BTreeSet<Passage>,
 }
 
 impl Settings {
@@ -173,6 +176,7 @@ impl Settings {
             buckets: BTreeMap::new(),
             foreign: BTreeSet::new(),
             abandoned_after: None,
+            pass_through: BTreeSet::new(),
         }
     }
 
