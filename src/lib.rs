@@ -18,6 +18,7 @@ pub mod config;
 pub mod dialect;
 pub mod encrypt;
 pub mod fleet;
+pub(crate) mod flight;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;

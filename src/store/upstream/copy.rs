@@ -12,6 +12,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::claims::under;
 use super::client::{Again, Call};
 use super::gathered::Raw;
 use super::headers::{encode, unquoted, write_of};
@@ -145,11 +146,7 @@ pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) 
         return Err(Error::Changed);
     }
     let claim = turn(&spot, &plan.target, &plan.commit.precondition).await?;
-    let copied = guarded(&source, &spot, split_tag(tag), there.len.0, headers).await;
-    if let Some(claim) = claim {
-        claim.release().await;
-    }
-    copied?;
+    under(claim, guarded(&source, &spot, split_tag(tag), there.len.0, headers)).await?;
     let headers = spot.headers().await?;
     let here = write_of(&headers, to.client.wire) == write;
     // Overwritten since: it was made all the same.

@@ -51,6 +51,7 @@ use bytes::Bytes;
 
 use self::append::AppendWriter;
 use self::buckets::Buckets;
+use self::claims::under;
 use self::client::Client;
 use self::memory::Memory;
 use self::multipart::UpstreamPart;
@@ -367,10 +368,7 @@ impl ObjectStore for UpstreamStore {
             return Ok(Deleted::Absent);
         }
         let claim = turn(&spot, at, &precondition).await?;
-        let removed = spot.remove().await;
-        if let Some(claim) = claim {
-            claim.release().await;
-        }
+        let removed = under(claim, spot.remove()).await;
         self.memory.forget(at);
         removed?;
         if let Some(name) = &spot.amends
