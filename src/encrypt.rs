@@ -74,7 +74,8 @@ pub trait Watcher {
 /// # Errors
 /// What kept it from coming to the end. Objects that fail are no error here: see [`Done::failed`].
 pub async fn encrypt(config: &Config, plan: &Plan, watcher: &mut (impl Watcher + Send)) -> Result<Done, Error> {
-    if !config.upstream.foreign_buckets.contains(&plan.bucket) {
+    let named = std::iter::once(&config.upstream).chain(config.upstreams.iter().map(|one| &one.upstream));
+    if !named.into_iter().any(|upstream| upstream.foreign_buckets.contains(&plan.bucket)) {
         return Err(Error::NotForeign(plan.bucket.clone()));
     }
     let (gateway, store) = opened_upstream(config).await?;

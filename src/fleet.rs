@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
+use crate::flight::Flight;
 use crate::kms::embedded::{EmbeddedKms, RecordSeal, Shelf, ShelfRecord};
 use crate::kms::{DataKey, EncryptionContext, Error, GeneratedKey, KeyArn, KeyRef, KeyService, Principal, WrappedKey};
 use crate::store::upstream::{Reserved, Seal};
@@ -176,16 +177,25 @@ pub struct Following {
     keystore: Arc<EmbeddedKms>,
     shelf: Arc<UpstreamShelf>,
     /// When the upstream last said that what is known is the newest.
-    known: Mutex<Instant>,
-    turn: tokio::sync::Mutex<()>,
+    known: Arc<Mutex<Instant>>,
+    looking: Flight<Result<(), Arc<Error>>>,
+}
+
+/// An error that several are told.
+fn told(error: &Error) -> Error {
+    match error {
+        Error::Corrupt(what) => Error::Corrupt(what.clone()),
+        Error::Unavailable(why) => Error::Unavailable(why.clone()),
+        other => Error::Unavailable(other.to_string()),
+    }
 }
 
 impl Following {
     /// Follows from now on: a keystore that was opened just now.
     #[must_use]
     pub fn new(keystore: Arc<EmbeddedKms>, shelf: Arc<UpstreamShelf>) -> Arc<Self> {
-        let following =
-            Arc::new(Self { keystore, shelf, known: Mutex::new(Instant::now()), turn: tokio::sync::Mutex::default() });
+        let known = Arc::new(Mutex::new(Instant::now()));
+        let following = Arc::new(Self { keystore, shelf, known, looking: Flight::default() });
         let watched = Arc::downgrade(&following);
         tokio::spawn(async move {
             loop {
@@ -199,26 +209,30 @@ impl Following {
         following
     }
 
-    fn age(&self) -> Duration {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
-    }
-
-    /// Looks for changes unless somebody did within `within`.
+    /// Looks for changes unless somebody did within `within`; all who wait for it share a look.
     async fn look(&self, within: Duration) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
-        if self.age() < within {
-            return Ok(());
+        let now = Instant::now();
+        let since = now.checked_sub(within).unwrap_or(now);
+        // A look that had begun before may tell of a time before that.
+        while *self.known.lock().unwrap_or_else(PoisonError::into_inner) < since {
+            let (keystore, shelf, known) =
+                (Arc::clone(&self.keystore), Arc::clone(&self.shelf), Arc::clone(&self.known));
+            let look = async move {
+                let asked = Instant::now();
+                if shelf.has_changed().await.map_err(Arc::new)? {
+                    keystore.reload().await.map_err(Arc::new)?;
+                }
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                *known = asked.max(*known);
+                Ok(())
+            };
+            self.looking.join(look).await.map_err(|error| told(&error))?;
         }
-        let asked = Instant::now();
-        if self.shelf.has_changed().await? {
-            self.keystore.reload().await?;
-        }
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = asked;
         Ok(())
     }
 
     async fn fresh(&self) -> Result<(), Error> {
-        if self.age() < FRESH { Ok(()) } else { self.look(FRESH).await }
+        self.look(FRESH).await
     }
 }
 

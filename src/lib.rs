@@ -20,6 +20,7 @@ mod deliver;
 pub mod dialect;
 pub mod encrypt;
 pub mod fleet;
+pub(crate) mod flight;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;

@@ -258,7 +258,7 @@ impl Pulse {
 const SWEEP: Duration = Duration::from_secs(15 * 60);
 
 /// Clears, from time to time, what uploads that were abandoned and gateways that crashed leave upstream.
-fn keep_swept(store: &Arc<UpstreamStore>, abandoned_after: Option<Duration>) {
+fn keep_swept(store: &Arc<UpstreamStore>) {
     let store = Arc::downgrade(store);
     tokio::spawn(async move {
         loop {
@@ -266,7 +266,7 @@ fn keep_swept(store: &Arc<UpstreamStore>, abandoned_after: Option<Duration>) {
             let share = crate::types::random::<2>().map_or(0, u16::from_be_bytes);
             tokio::time::sleep(SWEEP.mul_f64(2.0 * f64::from(share) / f64::from(u16::MAX))).await;
             let Some(store) = store.upgrade() else { return };
-            match store.sweep(abandoned_after.unwrap_or(Duration::MAX)).await {
+            match store.sweep().await {
                 Ok(Some(swept)) if swept != Swept::default() => tracing::info!(?swept, "cleared the reserved place"),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the reserved place upstream cannot be cleared"),
@@ -355,7 +355,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 async fn upstream_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Storage, Error> {
     let opened = upstream_opened(config, clock, Some(config.data_dir.join("cache"))).await?;
     let kept = Kept::Upstream(Pulse::of(&opened.store));
-    keep_swept(&opened.store, config.upstream.abandoned_after);
+    keep_swept(&opened.store);
     let UpstreamOpened { keystore, keys, store, trail } = opened;
     Ok(Storage { keystore, keys, store, kept, trail })
 }
@@ -373,7 +373,7 @@ async fn upstream_opened(
     clock: &Arc<dyn Clock>,
     cache: Option<PathBuf>,
 ) -> Result<UpstreamOpened, Error> {
-    let settings = config.upstream.settings()?;
+    let settings = config.upstream_settings()?;
     let (directory, given) = (config.data_dir.clone(), config.root_key_file.clone());
     let (root, seal, trail_seal) = blocking(move || {
         std::fs::create_dir_all(&directory).map_err(Error::DataDir)?;
@@ -382,7 +382,7 @@ async fn upstream_opened(
         Ok((root, seal, trail_seal))
     })
     .await?;
-    let reached = upstream::reach(vec![settings], Arc::new(PlaceSeal::new(seal)), Arc::clone(clock)).await;
+    let reached = upstream::reach(settings, Arc::new(PlaceSeal::new(seal)), Arc::clone(clock)).await;
     let reached = reached.map_err(Error::Upstream)?;
     let used = reached.is_used().await.map_err(Error::Upstream)?;
     let options = KeystoreOptions { region: config.region.clone(), ..KeystoreOptions::default() };

@@ -84,6 +84,21 @@ impl Error {
         Self::Unknown { field, origin }
     }
 
+    /// The same of an entry `[[upstream]]`, whose fields are those of the short form without their beginning.
+    pub(super) fn of_entry(self, nth: usize) -> Self {
+        let named = |field: String| format!("upstream[{nth}].{}", field.strip_prefix("upstream_").unwrap_or(&field));
+        match self {
+            Self::Invalid { field, origin, reason } => {
+                Self::Invalid { field: named(field), origin, reason: reason.replace("upstream_", "") }
+            }
+            Self::Conflict { field, reason } => {
+                Self::Conflict { field: named(field), reason: reason.replace("upstream_", "") }
+            }
+            Self::Unknown { field, origin } => Self::Unknown { field: named(field), origin },
+            other => other,
+        }
+    }
+
     pub(super) fn conflict(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Conflict { field: field.into(), reason: reason.into() }
     }

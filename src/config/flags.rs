@@ -148,6 +148,9 @@ pub struct Flags {
     /// After how long without a new part an upload is given up, in days, or never [default: 7d].
     #[arg(long, value_name = "DAYS")]
     upstream_abandoned_after: Option<String>,
+    /// What passes to the upstream: methods and sub-resources such as "GET lifecycle", separated by commas.
+    #[arg(long, value_name = "LIST")]
+    upstream_pass_through: Option<String>,
 }
 
 impl Flags {
@@ -201,6 +204,7 @@ impl Flags {
             upstream_buckets,
             upstream_foreign_buckets,
             upstream_abandoned_after,
+            upstream_pass_through,
         } = self;
         let given = [
             ("listen", listen),
@@ -248,6 +252,7 @@ impl Flags {
             ("upstream_buckets", upstream_buckets),
             ("upstream_foreign_buckets", upstream_foreign_buckets),
             ("upstream_abandoned_after", upstream_abandoned_after),
+            ("upstream_pass_through", upstream_pass_through),
         ];
         let mut layer = Layer::new(Source::Flag);
         for (field, value) in given {

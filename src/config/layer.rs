@@ -10,7 +10,8 @@ use super::setting::{AccessKeyText, Moment, Setting, UserName};
 use super::{Credential, Error, Secret, User};
 use crate::types::{AccessKeyId, UserId};
 
-/// Every setting that holds a value of its own, by the name it has in the file. `users` is the one table beside them.
+/// Every setting that holds a value of its own, by the name it has in the file. `users` and `upstream` are the tables beside
+/// them.
 pub(super) const FIELDS: &[&str] = &[
     "listen",
     "admin_listen",
@@ -59,6 +60,7 @@ pub(super) const FIELDS: &[&str] = &[
     "upstream_buckets",
     "upstream_foreign_buckets",
     "upstream_abandoned_after",
+    "upstream_pass_through",
 ];
 
 /// The largest configuration file that is read, in bytes.
@@ -164,16 +166,24 @@ impl RawUser {
     }
 }
 
+/// An upstream as the file writes it: its values under the names of the short form.
+pub(super) struct RawUpstream {
+    pub(super) name: Option<String>,
+    pub(super) is_default: bool,
+    pub(super) layer: Layer,
+}
+
 /// The values of one source.
 pub(super) struct Layer {
     source: Source,
     values: BTreeMap<&'static str, Raw>,
     users: Option<Vec<RawUser>>,
+    upstreams: Option<Vec<RawUpstream>>,
 }
 
 impl Layer {
     pub(super) fn new(source: Source) -> Self {
-        Self { source, values: BTreeMap::new(), users: None }
+        Self { source, values: BTreeMap::new(), users: None, upstreams: None }
     }
 
     pub(super) fn set(&mut self, field: &'static str, raw: Raw) {
@@ -203,6 +213,8 @@ impl Layer {
         for (name, value) in table {
             if name == "users" {
                 layer.users = Some(layer.read_users(value)?);
+            } else if name == "upstream" {
+                layer.upstreams = Some(layer.read_upstreams(value)?);
             } else {
                 let Some(&field) = FIELDS.iter().find(|field| **field == name) else {
                     return Err(Error::unknown(name, &layer.source));
@@ -240,6 +252,51 @@ impl Layer {
         }
         Ok(users)
     }
+
+    fn read_upstreams(&self, value: toml::Value) -> Result<Vec<RawUpstream>, Error> {
+        let kind = || Error::invalid("upstream", &self.source, "must be tables: [[upstream]]");
+        let toml::Value::Array(entries) = value else { return Err(kind()) };
+        let read = |(nth, entry)| {
+            let toml::Value::Table(entry) = entry else { return Err(kind()) };
+            self.read_upstream(nth, entry)
+        };
+        entries.into_iter().enumerate().map(read).collect()
+    }
+
+    fn read_upstream(&self, nth: usize, entry: toml::Table) -> Result<RawUpstream, Error> {
+        let mut upstream = RawUpstream { name: None, is_default: false, layer: Self::new(self.source.clone()) };
+        for (name, value) in entry {
+            let field = format!("upstream[{nth}].{name}");
+            match (name.as_str(), value) {
+                ("name", toml::Value::String(text)) => upstream.name = Some(text),
+                ("default", toml::Value::Boolean(flag)) => upstream.is_default = flag,
+                ("name", _) => return Err(Error::invalid(field, &self.source, "must be a text")),
+                ("default", _) => return Err(Error::invalid(field, &self.source, "must be true or false")),
+                (name, value) => {
+                    let known = FIELDS.iter().find(|known| known.strip_prefix("upstream_") == Some(name));
+                    let Some(&known) = known else { return Err(Error::unknown(field, &self.source)) };
+                    let raw = if name == "buckets" { pairs(value) } else { raw(value) };
+                    let raw = raw.ok_or_else(|| Error::invalid(field, &self.source, wrong_kind_of(name)))?;
+                    upstream.layer.set(known, raw);
+                }
+            }
+        }
+        Ok(upstream)
+    }
+}
+
+fn wrong_kind_of(name: &str) -> &'static str {
+    match name {
+        "buckets" => "must be a table of buckets and their places, or a list of texts",
+        _ => "must be a text or a list of texts",
+    }
+}
+
+/// A table of names and texts as a list of pairs; anything else as it is.
+fn pairs(value: toml::Value) -> Option<Raw> {
+    let toml::Value::Table(table) = value else { return raw(value) };
+    let pair = |(name, value): (String, toml::Value)| Some(Zeroizing::new(format!("{name}={}", value.as_str()?)));
+    table.into_iter().map(pair).collect::<Option<Vec<_>>>().map(Raw::Many)
 }
 
 fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {
@@ -325,6 +382,16 @@ impl Layers {
             }
         }
         Ok(None)
+    }
+
+    /// The upstreams of the strongest source that lists any (only files can).
+    pub(super) fn take_upstreams(&mut self) -> Option<(Source, Vec<RawUpstream>)> {
+        self.0.iter_mut().find_map(|layer| layer.upstreams.take().map(|all| (layer.source.clone(), all)))
+    }
+
+    /// The first field that any source has and whose name begins like this.
+    pub(super) fn any_of(&self, beginning: &str) -> Option<&'static str> {
+        self.0.iter().flat_map(|layer| layer.values.keys()).find(|field| field.starts_with(beginning)).copied()
     }
 
     /// The users of the strongest source that lists any (only files can).

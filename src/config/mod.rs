@@ -17,13 +17,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::sse::DefaultEncryption;
+use crate::store::upstream::Settings;
 use crate::types::{AccessKeyId, BucketName, Timestamp, UserId};
 
 pub use error::Error;
 pub use flags::Flags;
 pub use secret::Secret;
 pub use setting::{IpBlock, LogFormat, LogLevel};
-pub use upstream::{KeystoreKind, StoreKind, Upstream};
+pub use upstream::{KeystoreKind, NamedUpstream, StoreKind, Upstream};
 
 use layer::{Layer, Layers, RawUser, Source};
 use setting::DurationText;
@@ -122,8 +123,10 @@ pub struct Config {
     pub store: StoreKind,
     /// Where the embedded keystore is kept; `None`: where ciphertext is.
     pub keystore: Option<KeystoreKind>,
-    /// The upstream, for where one is used.
+    /// The upstream of the short form, for where one is used.
     pub upstream: Upstream,
+    /// Several upstreams, instead.
+    pub upstreams: Vec<NamedUpstream>,
 }
 
 impl Default for Config {
@@ -158,6 +161,7 @@ impl Default for Config {
             store: StoreKind::Local,
             keystore: None,
             upstream: Upstream::default(),
+            upstreams: Vec::new(),
         }
     }
 }
@@ -203,6 +207,14 @@ impl Config {
         })
     }
 
+    /// The settings of the upstream store, the first upstream being the one that has the records.
+    ///
+    /// # Errors
+    /// [`Error`] names what is missing or contradicts.
+    pub fn upstream_settings(&self) -> Result<Vec<Settings>, Error> {
+        upstream::all_settings(&self.upstream, &self.upstreams)
+    }
+
     fn from_layers(layers: &mut Layers) -> Result<Self, Error> {
         let d = Self::default();
         let seconds = |layers: &Layers, field, default| {
@@ -240,6 +252,7 @@ impl Config {
             store: layers.one("store")?.unwrap_or(d.store),
             keystore: layers.one("keystore")?,
             upstream: Upstream::from_layers(layers)?,
+            upstreams: upstreams(layers)?,
         })
     }
 
@@ -249,9 +262,11 @@ impl Config {
             return Err(Error::conflict("admin_listen", "is the same address as listen"));
         }
         if self.store == StoreKind::Upstream {
-            self.upstream.settings()?;
+            self.upstream_settings()?;
             upstream::check_root_key(self.keystore_kind(), self.root_key_file.as_deref())?;
-        } else if self.keystore == Some(KeystoreKind::Upstream) && self.upstream.endpoint.is_some() {
+        } else if self.keystore == Some(KeystoreKind::Upstream)
+            && (self.upstream.endpoint.is_some() || !self.upstreams.is_empty())
+        {
             return Err(Error::conflict("keystore", "is \"upstream\", while store is \"local\""));
         }
         let mut names = vec![ROOT_USER];
@@ -267,6 +282,15 @@ impl Config {
             ids.push(user.credential.access_key_id.as_str());
         }
         Ok(())
+    }
+}
+
+/// The entries `[[upstream]]`, beside which there is no short form.
+fn upstreams(layers: &mut Layers) -> Result<Vec<NamedUpstream>, Error> {
+    let all = NamedUpstream::all(layers.take_upstreams())?;
+    match layers.any_of("upstream_").filter(|_| !all.is_empty()) {
+        Some(field) => Err(Error::conflict(field, "is set beside [[upstream]]: keep one of the two forms")),
+        None => Ok(all),
     }
 }
 

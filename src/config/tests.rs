@@ -94,6 +94,7 @@ fn samples() -> Vec<(&'static str, &'static str, &'static str)> {
         ("upstream_buckets", "[\"aaa=bbb/c\", \"ccc=ddd\"]", "aaa=bbb/c/,ccc=ddd"),
         ("upstream_foreign_buckets", "[\"old\"]", "old"),
         ("upstream_abandoned_after", "\"30d\"", "30d"),
+        ("upstream_pass_through", "[\"GET lifecycle\", \"PUT website\"]", "GET lifecycle, PUT website"),
     ]
 }
 
@@ -243,9 +244,10 @@ fn a_wrong_value_names_its_field_and_its_source() {
         ("upstream_addressing", "both"),
         ("upstream_reserved", "a/b"),
         ("upstream_bucket_prefix", "Pre"),
-        ("upstream_buckets", "name"),
+        ("upstream_buckets", "name="),
         ("upstream_foreign_buckets", "Not_A_Bucket"),
         ("upstream_answer_timeout", "30"),
+        ("upstream_pass_through", "DELETE encryption"),
     ];
     for (field, text) in bad {
         let flag = format!("--{}", field.replace('_', "-"));
@@ -390,4 +392,103 @@ proptest! {
         let _ = super::setting::DurationText::parse(&text);
         let _ = super::setting::Domain::parse(&text);
     }
+}
+
+/// The text of a file with two upstreams, and `more` in the second.
+fn two_upstreams(more: &str) -> String {
+    format!(
+        "store = \"upstream\"\nroot_key_file = \"/k\"\n\
+         [[upstream]]\nname = \"main\"\ndefault = true\nendpoint = \"http://one:1\"\naccess_key_id = \"AK1\"\n\
+         secret_access_key = \"hidden-hidden\"\n\
+         [[upstream]]\nname = \"cold\"\nendpoint = \"http://one:1\"\naccess_key_id = \"AK2\"\n\
+         secret_access_key = \"hidden-hidden\"\nreserved = \"cold-system\"\n{more}\n"
+    )
+}
+
+#[test]
+fn several_upstreams_each_with_its_buckets() {
+    let more = "region = \"here\"\nbucket_prefix = \"p-\"\nbuckets = { photos = \"archive/photos\", logs = \"logs\" }";
+    let config = load(&[], Some(&two_upstreams(more)), &[]).unwrap();
+    assert!(!format!("{config:?}").contains("hidden"));
+    let all = config.upstream_settings().unwrap();
+    assert_eq!(all.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["main", "cold"]);
+    assert_eq!(all[0].region, "us-east-1");
+    assert_eq!((all[1].region.as_str(), all[1].label().as_str()), ("here", "cold (http://one:1)"));
+    let place = |name: &str| all[1].place(&name.parse().unwrap());
+    assert_eq!((place("photos").bucket, place("photos").prefix), ("archive".to_owned(), "photos/".to_owned()));
+    assert_eq!((place("logs").bucket, place("logs").prefix), ("logs".to_owned(), String::new()));
+    let listed = load(&[], Some(&two_upstreams("bucket_prefix = \"p-\"\nbuckets = [\"logs\", \"one=two/x\"]")), &[]);
+    let listed = listed.unwrap().upstream_settings().unwrap();
+    let buckets: Vec<String> = listed[1].buckets.values().map(|place| place.bucket.clone()).collect();
+    assert_eq!(buckets, ["p-logs", "two"], "a name alone is one to one");
+}
+
+#[test]
+fn a_wrong_one_of_several_upstreams_is_named() {
+    let buckets = "buckets = [\"logs\"]";
+    for (more, start) in [
+        ("", "upstream[1].buckets is missing"),
+        ("buckets = 1", "upstream[1].buckets"),
+        ("buckets = { logs = 1 }", "upstream[1].buckets"),
+        ("buckets = { logs = \"sealgate-system\" }", "upstream[1].buckets names the reserved bucket of upstream main"),
+        ("buckets = { logs = \"cold-system/x\" }", "upstream[1].buckets names the reserved bucket"),
+        ("buckets = { one = \"aaa/x\", two = \"aaa/x/y\" }", "upstream[1].buckets keeps two and one in the same place"),
+        ("buckets = { one = \"aaa\", two = \"aaa/x/y\" }", "upstream[1].buckets keeps"),
+        ("buckets = [\"logs\"]\nregion = \"US\"", "upstream[1].region (from"),
+        ("buckets = [\"logs\"]\nregionn = \"us\"", "upstream[1].regionn (from"),
+        ("buckets = [\"logs\"]\ndefault = \"yes\"", "upstream[1].default (from"),
+        ("buckets = [\"logs\"]\ndefault = true", "upstream[1].default is true of another"),
+        ("buckets = [\"logs\"]\nforeign_buckets = [\"others\"]", "upstream[1].foreign_buckets names others"),
+        ("buckets = [\"logs\"]\ncredentials_file = \"/c\"", "upstream[1].credentials_file is set beside"),
+        ("buckets = [\"logs\"]\n[[upstream]]\nbuckets = [\"x\"]", "upstream[2].name (from"),
+        (
+            "buckets = [\"logs\"]\n[[upstream]]\nname = \"third\"\nbuckets = [\"logs\"]\ndefault = false",
+            "upstream[2].endpoint is missing",
+        ),
+    ] {
+        let message = message(&[], Some(&two_upstreams(more)), &[]);
+        assert!(message.starts_with(start) && !message.contains('\n'), "{start}: {message}");
+        assert!(!message.contains("hidden"), "{message}");
+    }
+    let third = |rest: &str| {
+        two_upstreams(buckets)
+            + &format!(
+                "[[upstream]]\nendpoint = \"http://one:1\"\naccess_key_id = \"A-3\"\nsecret_access_key = \"12345678\"\n{rest}"
+            )
+    };
+    for (rest, start) in [
+        ("name = \"cold\"\nbuckets = [\"abc\"]", "upstream[2].name is taken"),
+        (
+            "name = \"third\"\nreserved = \"third\"\nbuckets = [\"logs\"]",
+            "upstream[2].buckets names logs, which another",
+        ),
+        (
+            "name = \"third\"\nreserved = \"third\"\nbuckets = { abc = \"logs/x\" }",
+            "upstream[2].buckets keeps abc and logs",
+        ),
+        (
+            "name = \"third\"\nreserved = \"cold-system\"\nbuckets = [\"abc\"]",
+            "upstream[2].reserved is the reserved bucket",
+        ),
+        ("name = \"third\"\nreserved = \"logs\"\nbuckets = [\"abc\"]", "upstream[2].reserved is what bucket logs"),
+    ] {
+        let message = message(&[], Some(&third(rest)), &[]);
+        assert!(message.starts_with(start), "{start}: {message}");
+    }
+    let env = [("SEALGATE_UPSTREAM_ENDPOINT", "http://other")];
+    let message = message(&[], Some(&two_upstreams(buckets)), &env);
+    assert!(message.starts_with("upstream_endpoint is set beside [[upstream]]"), "{message}");
+    assert!(load(&[], Some("upstream = 1"), &[]).unwrap_err().to_string().starts_with("upstream (from"));
+}
+
+#[test]
+fn the_example_upstreams_are_valid_once_uncommented() {
+    let example = include_str!("../../deploy/sealgate.toml");
+    let at = example.find("# [[upstream]]").unwrap();
+    let is_toml = |line: &&str| line.starts_with("[[") || line.split(' ').nth(1) == Some("=");
+    let lines = example[at..].lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("# "));
+    let text = lines.filter(is_toml).collect::<Vec<_>>().join("\n").replace("\"…\"", "\"some-access-key\"");
+    let file = format!("store = \"upstream\"\nroot_key_file = \"/k\"\n{text}");
+    let all = load(&[], Some(&file), &[]).unwrap().upstream_settings().unwrap();
+    assert_eq!(all.len(), 2);
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::layer::Layers;
-use super::setting::{AccessKeyText, DurationText, Region, Setting};
+use super::layer::{Layers, RawUpstream, Source};
+use super::setting::{AccessKeyText, DurationText, Region, Setting, UserName};
 use super::{Error, Secret};
-use crate::store::upstream::{Addressing, Endpoint, KeySource, Mapped, Settings, UpstreamKey, Wire};
+use crate::store::Passage;
+use crate::store::upstream::{Addressing, Endpoint, KeySource, Mapped, Settings, Takes, UpstreamKey, Wire};
 use crate::types::BucketName;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -60,12 +61,14 @@ pub struct Upstream {
     pub reserved: String,
     /// What precedes a bucket's name upstream.
     pub bucket_prefix: String,
-    /// Buckets that are kept under another name.
+    /// Buckets that are its own, and where in it they are kept.
     pub buckets: BTreeMap<BucketName, Mapped>,
     /// Buckets that may hold what sealgate did not write.
     pub foreign_buckets: BTreeSet<BucketName>,
     /// After how long without a new part an upload is given up; `None`: never.
     pub abandoned_after: Option<Duration>,
+    /// What of a bucket's configurations passes to it.
+    pub pass_through: BTreeSet<Passage>,
 }
 
 impl Default for Upstream {
@@ -87,6 +90,7 @@ impl Default for Upstream {
             buckets: BTreeMap::new(),
             foreign_buckets: BTreeSet::new(),
             abandoned_after: Some(7 * DAY),
+            pass_through: BTreeSet::new(),
         }
     }
 }
@@ -96,6 +100,10 @@ impl Upstream {
         let d = Self::default();
         let seconds =
             |field, default| layers.one::<DurationText>(field).map(|found| found.map_or(default, |text| text.0));
+        let bucket_prefix = layers.one::<PrefixText>("upstream_bucket_prefix")?.map_or(d.bucket_prefix, |text| text.0);
+        let own = |name: &BucketName| Mapped { bucket: format!("{bucket_prefix}{name}"), prefix: String::new() };
+        let buckets = layers.many::<MappedText>("upstream_buckets")?.into_iter();
+        let buckets = buckets.map(|MappedText(name, place)| (name.clone(), place.unwrap_or_else(|| own(&name))));
         Ok(Self {
             endpoint: layers.one("upstream_endpoint")?,
             region: layers.one::<Region>("upstream_region")?.map_or(d.region, |region| region.0),
@@ -109,12 +117,13 @@ impl Upstream {
             answer_timeout: seconds("upstream_answer_timeout", d.answer_timeout)?,
             idle_timeout: seconds("upstream_idle_timeout", d.idle_timeout)?,
             reserved: layers.one::<BucketText>("upstream_reserved")?.map_or(d.reserved, |name| name.0),
-            bucket_prefix: layers.one::<PrefixText>("upstream_bucket_prefix")?.map_or(d.bucket_prefix, |text| text.0),
-            buckets: layers.many::<MappedText>("upstream_buckets")?.into_iter().map(|it| (it.0, it.1)).collect(),
+            buckets: buckets.collect(),
+            bucket_prefix,
             foreign_buckets: layers.many::<BucketName>("upstream_foreign_buckets")?.into_iter().collect(),
             abandoned_after: layers
                 .one::<DaysText>("upstream_abandoned_after")?
                 .map_or(d.abandoned_after, |days| days.0),
+            pass_through: layers.many::<Passage>("upstream_pass_through")?.into_iter().collect(),
         })
     }
 
@@ -136,6 +145,9 @@ impl Upstream {
             (None, None, _) => return Err(missing("upstream_access_key_id")),
             (None, Some(_), None) => return Err(missing("upstream_secret_access_key")),
         };
+        if self.dialect == Wire::Oss && !self.pass_through.is_empty() {
+            return Err(Error::conflict("upstream_pass_through", "is for an upstream of dialect \"s3\""));
+        }
         if self.buckets.values().any(|mapped| mapped.bucket == self.reserved) {
             return Err(Error::conflict("upstream_buckets", "names the reserved bucket"));
         }
@@ -151,9 +163,116 @@ impl Upstream {
             bucket_prefix: self.bucket_prefix.clone(),
             buckets: self.buckets.clone(),
             foreign: self.foreign_buckets.clone(),
+            abandoned_after: self.abandoned_after,
+            pass_through: self.pass_through.clone(),
             ..Settings::new(endpoint, key)
         })
     }
+}
+
+/// One of several upstreams: an entry `[[upstream]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedUpstream {
+    /// What messages call it.
+    pub name: String,
+    /// Whether it takes the buckets that none names.
+    pub is_default: bool,
+    /// What it is, as the short form says of the only one.
+    pub upstream: Upstream,
+}
+
+impl NamedUpstream {
+    /// The entries of a file, each in the words of the short form.
+    pub(super) fn all(raw: Option<(Source, Vec<RawUpstream>)>) -> Result<Vec<Self>, Error> {
+        let Some((source, raw)) = raw else { return Ok(Vec::new()) };
+        raw.into_iter().enumerate().map(|(nth, raw)| Self::read(nth, &source, raw)).collect()
+    }
+
+    fn read(nth: usize, source: &Source, raw: RawUpstream) -> Result<Self, Error> {
+        let wrong = |field: &str, reason: String| Error::invalid(format!("upstream[{nth}].{field}"), source, reason);
+        let name = raw.name.ok_or_else(|| wrong("name", "is missing".to_owned()))?;
+        let name = UserName::parse(&name).map_err(|reason| wrong("name", reason))?.0;
+        let layers = Layers::new([raw.layer]);
+        let upstream = Upstream::from_layers(&layers).map_err(|error| error.of_entry(nth))?;
+        Ok(Self { name, is_default: raw.is_default, upstream })
+    }
+}
+
+/// The settings of all upstreams, in the order in which they are configured: the only one of the short form, or the entries.
+pub(super) fn all_settings(short: &Upstream, named: &[NamedUpstream]) -> Result<Vec<Settings>, Error> {
+    let entry = |nth: usize, field: &str| format!("upstream[{nth}].{field}");
+    let mut all: Vec<Settings> = Vec::with_capacity(named.len().max(1));
+    for (nth, one) in named.iter().enumerate() {
+        let takes = if one.is_default { Takes::Unnamed } else { Takes::Named };
+        let settings = one.upstream.settings().map_err(|error| error.of_entry(nth))?;
+        if all.iter().any(|other| other.name == one.name) {
+            return Err(Error::conflict(entry(nth, "name"), "is taken by another upstream"));
+        }
+        if one.is_default && all.iter().any(|other| other.takes == Takes::Unnamed) {
+            return Err(Error::conflict(
+                entry(nth, "default"),
+                "is true of another upstream already: one takes the rest",
+            ));
+        }
+        if takes == Takes::Named && settings.buckets.is_empty() {
+            return Err(Error::conflict(
+                entry(nth, "buckets"),
+                "is missing: without it only the default upstream has any",
+            ));
+        }
+        let of_another = |name: &&BucketName| {
+            let named_here = settings.buckets.contains_key(*name);
+            let named_there = named.iter().any(|other| other.upstream.buckets.contains_key(*name));
+            !named_here && (named_there || takes == Takes::Named)
+        };
+        if let Some(name) = settings.foreign.iter().find(of_another) {
+            return Err(Error::conflict(
+                entry(nth, "foreign_buckets"),
+                format!("names {name}, which is not its bucket"),
+            ));
+        }
+        all.push(Settings { name: one.name.clone(), takes, ..settings });
+    }
+    if named.is_empty() {
+        all.push(short.settings()?);
+    }
+    let field = |nth: usize| if named.is_empty() { "upstream_buckets".to_owned() } else { entry(nth, "buckets") };
+    for (nth, settings) in all.iter().enumerate() {
+        check_places(&all[..nth], settings, &field(nth), &entry(nth, "reserved"))?;
+    }
+    Ok(all)
+}
+
+/// Whether what an upstream's buckets are kept in is nobody else's, among the upstreams before it and its own buckets.
+fn check_places(before: &[Settings], settings: &Settings, buckets: &str, reserved: &str) -> Result<(), Error> {
+    let same_place = |other: &&Settings| other.endpoint == settings.endpoint;
+    for other in before.iter().filter(same_place) {
+        if other.reserved == settings.reserved {
+            let reason = format!("is the reserved bucket of upstream {} at the same endpoint, too", other.name);
+            return Err(Error::conflict(reserved, reason));
+        }
+        if let Some((name, _)) = other.buckets.iter().find(|(_, place)| place.bucket == settings.reserved) {
+            return Err(Error::conflict(reserved, format!("is what bucket {name} is kept in")));
+        }
+        if settings.buckets.values().any(|place| place.bucket == other.reserved) {
+            return Err(Error::conflict(buckets, format!("names the reserved bucket of upstream {}", other.name)));
+        }
+    }
+    for (name, place) in &settings.buckets {
+        if before.iter().any(|other| other.buckets.contains_key(name)) {
+            return Err(Error::conflict(buckets, format!("names {name}, which another upstream has")));
+        }
+        let own = settings.buckets.iter().take_while(|(other, _)| *other != name);
+        let others = before.iter().filter(same_place).flat_map(|other| &other.buckets);
+        let overlaps = |(_, other): &(&BucketName, &Mapped)| {
+            let (a, b) = (place.prefix.as_str(), other.prefix.as_str());
+            other.bucket == place.bucket && (a.starts_with(b) || b.starts_with(a))
+        };
+        if let Some((other, _)) = own.chain(others).find(overlaps) {
+            return Err(Error::conflict(buckets, format!("keeps {name} and {other} in the same place")));
+        }
+    }
+    Ok(())
 }
 
 impl Setting for StoreKind {
@@ -202,6 +321,12 @@ impl Setting for Addressing {
     }
 }
 
+impl Setting for Passage {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 impl Setting for BucketName {
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("{text:?} is not a bucket's name"))
@@ -230,13 +355,15 @@ impl Setting for PrefixText {
     }
 }
 
-/// `bucket=upstream-bucket` or `bucket=upstream-bucket/prefix`.
-struct MappedText(BucketName, Mapped);
+/// `bucket=upstream-bucket` or `bucket=upstream-bucket/prefix`; a name alone is kept as any other bucket would be.
+struct MappedText(BucketName, Option<Mapped>);
 
 impl Setting for MappedText {
     fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is not a mapping such as bucket=upstream-bucket/prefix");
-        let (name, place) = text.split_once('=').ok_or_else(wrong)?;
+        let Some((name, place)) = text.split_once('=') else {
+            return Ok(Self(text.parse().map_err(|_| wrong())?, None));
+        };
         let name = name.parse().map_err(|_| wrong())?;
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let bucket = BucketText::parse(bucket).map_err(|_| wrong())?.0;
@@ -245,7 +372,7 @@ impl Setting for MappedText {
             return Err(wrong());
         }
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self(name, Mapped { bucket, prefix }))
+        Ok(Self(name, Some(Mapped { bucket, prefix })))
     }
 }
 

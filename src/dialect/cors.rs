@@ -24,6 +24,11 @@ impl Page {
         Self { bucket, origin: origin.map(str::to_owned), method: parts.method.as_str().to_owned() }
     }
 
+    /// The bucket.
+    pub(super) fn bucket(&self) -> &BucketName {
+        &self.bucket
+    }
+
     /// Adds what a browser must see before it shows the answer to the page.
     pub(super) async fn describe(&self, gateway: &Gateway, out: &mut HeaderMap) {
         let Some(origin) = &self.origin else { return };

@@ -32,15 +32,22 @@ impl Gateway {
         let bucket =
             self.read_for(caller, &request.at, request.version.as_ref(), read_action(request.version.as_ref())).await?;
         // Out of memory only what was read in full agreement with the store; whatever else it would say is found out anew.
-        if let Some(recalled) = self.recall(&request.at, request.version.as_ref()).await?
-            && let Ok(got) = self.read_opened(caller, &bucket, &request, recalled).await
-            && !matches!(got.info.range, Some((_, 0)))
-        {
-            return Ok(got);
+        let mut refused = None;
+        if let Some(recalled) = self.recall(&request.at, request.version.as_ref()).await? {
+            let tag = recalled.0.object.tag.clone();
+            match self.read_opened(caller, &bucket, &request, recalled).await {
+                Ok(got) if !matches!(got.info.range, Some((_, 0))) => return Ok(got),
+                Err(error @ Error::Kms(_)) => refused = Some((tag, error)),
+                _ => {}
+            }
         }
         for _ in 0..TRIES {
             let opened = self.open(&request.at, request.version.as_ref()).await;
             let opened = opened.map_err(|error| self.seen_by(caller, &bucket, error))?;
+            // It is the object that was remembered: the key service has given its answer, and is not asked again.
+            if let Some((_, error)) = refused.take().filter(|(tag, _)| *tag == opened.0.object.tag) {
+                return Err(error);
+            }
             match self.read_opened(caller, &bucket, &request, opened).await {
                 // Replaced between the look and the read, where the store cannot keep what was there.
                 Err(Error::Conflict) => {}

@@ -31,6 +31,7 @@ mod list;
 mod model;
 mod multipart;
 mod opened;
+mod pass;
 mod put;
 mod range;
 mod records;
@@ -44,6 +45,7 @@ mod tests;
 mod transfer;
 mod verify;
 
+pub use crate::store::{Passage, Passed, Verb};
 pub use acl::{Acl, AclReach, BucketAcl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use cors::CorsRule;

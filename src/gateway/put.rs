@@ -97,7 +97,8 @@ impl Gateway {
         let md5_etag = envelope.mode().shows_digests() && kind == ObjectKind::Normal;
         let sealer = PartSealer::new(&data_key, PartNumber::FIRST, aead, SegmentSize::DEFAULT)?.expecting(body.len);
         let digester = Digester::new(digests, md5_etag);
-        let len = (body.length_is == LengthIs::Declared).then(|| sealed_len(body.len, aead, &digester)).transpose()?;
+        let len = (body.length_is == LengthIs::Declared).then(|| sealed_len(body.len, aead, kind, &digester));
+        let len = len.transpose()?;
         let ahead = Ahead { len, precondition: precondition.clone() };
         let mut sink = Sink::Object(self.store.put(&at, metadata, ahead).await?);
         let sealed = seal_into(body, sealer, digester, &mut sink).await?;
@@ -174,14 +175,17 @@ impl ObjectHeaders {
 }
 
 /// The length of an object's body, known before it streams: one part, and a manifest with the digests that will be.
-fn sealed_len(plain_len: u64, aead: Aead, digester: &Digester) -> Result<CipherOffset, Error> {
-    let manifest = manifest::encoded_len(1, ETAG_LEN, &digester.planned(), None);
+fn sealed_len(plain_len: u64, aead: Aead, kind: ObjectKind, digester: &Digester) -> Result<CipherOffset, Error> {
+    let etag = if kind == ObjectKind::Normal { ETAG_LEN } else { ETAG_LEN + STATE.len() };
+    let manifest = manifest::encoded_len(1, etag, &digester.planned(), None);
     let part = sealed_part_len(plain_len, aead, SegmentSize::DEFAULT)?;
     Ok(CipherOffset(part.saturating_add(manifest as u64)))
 }
 
 /// The length of an ETag: 128 bits in hex.
 const ETAG_LEN: usize = 32;
+/// What follows it where it is not to be taken for an MD5.
+const STATE: &str = "-1";
 
 /// The customer key of a choice, whose MD5 answers echo.
 pub(super) fn customer_of(choice: &SseChoice) -> Option<&CustomerKey> {
@@ -207,7 +211,7 @@ pub(super) fn opaque_etag() -> Result<String, Error> {
 /// The same for what is not to be taken for an MD5 although its mode would show one: S3's clients compare an ETag of just 32
 /// digits with the MD5 of what they read.
 pub(super) fn state_etag() -> Result<String, Error> {
-    Ok(format!("{}-1", opaque_etag()?))
+    Ok(format!("{}{STATE}", opaque_etag()?))
 }
 
 pub(super) fn check_size(len: u64) -> Result<(), Error> {

@@ -77,6 +77,40 @@ actions! {
     GetBucketPolicyStatus = "s3:GetBucketPolicyStatus",
     /// Read a bucket's default encryption.
     GetEncryptionConfiguration = "s3:GetEncryptionConfiguration",
+    /// Read whether transfers are accelerated.
+    GetAccelerateConfiguration = "s3:GetAccelerateConfiguration",
+    /// Set it.
+    PutAccelerateConfiguration = "s3:PutAccelerateConfiguration",
+    /// Read the rules by which objects expire.
+    GetLifecycleConfiguration = "s3:GetLifecycleConfiguration",
+    /// Set or remove them.
+    PutLifecycleConfiguration = "s3:PutLifecycleConfiguration",
+    /// Read where requests are logged.
+    GetBucketLogging = "s3:GetBucketLogging",
+    /// Set it.
+    PutBucketLogging = "s3:PutBucketLogging",
+    /// Read whom events are sent to.
+    GetBucketNotification = "s3:GetBucketNotification",
+    /// Set it.
+    PutBucketNotification = "s3:PutBucketNotification",
+    /// Read a bucket's object lock.
+    GetBucketObjectLockConfiguration = "s3:GetBucketObjectLockConfiguration",
+    /// Set it.
+    PutBucketObjectLockConfiguration = "s3:PutBucketObjectLockConfiguration",
+    /// Read where a bucket is replicated to.
+    GetReplicationConfiguration = "s3:GetReplicationConfiguration",
+    /// Set or remove it.
+    PutReplicationConfiguration = "s3:PutReplicationConfiguration",
+    /// Read who pays.
+    GetBucketRequestPayment = "s3:GetBucketRequestPayment",
+    /// Set it.
+    PutBucketRequestPayment = "s3:PutBucketRequestPayment",
+    /// Read a bucket's site.
+    GetBucketWebsite = "s3:GetBucketWebsite",
+    /// Set it.
+    PutBucketWebsite = "s3:PutBucketWebsite",
+    /// Remove it.
+    DeleteBucketWebsite = "s3:DeleteBucketWebsite",
     /// Read an object.
     GetObject = "s3:GetObject",
     /// Read a version of an object.

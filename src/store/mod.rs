@@ -4,6 +4,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod local;
+mod passage;
 pub mod upstream;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use serde::{Deserialize, Serialize};
+
+pub use passage::{Passage, Passed, SubResource, Verb};
 
 use crate::types::{BucketName, ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, UserId, VersionId};
 
@@ -544,6 +547,20 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Option<Box<dyn OpenObject>>, Error> {
         let _ = (at, version);
         Ok(None)
+    }
+    /// Whether the store's own upstream is asked this of the bucket. For the operator to say; no I/O.
+    fn passes(&self, bucket: &BucketName, passage: Passage) -> bool {
+        let _ = (bucket, passage);
+        false
+    }
+    /// Has the store's upstream do it, with the document as it is.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where it does not pass, or the upstream does not know it; [`Error::NoSuchBucket`];
+    /// [`Error::Unavailable`].
+    async fn pass(&self, bucket: &BucketName, passage: Passage, document: Bytes) -> Result<Passed, Error> {
+        let _ = (bucket, passage, document);
+        Err(Error::Unsupported("this configuration of a bucket"))
     }
     /// Whether the bucket may hold objects that sealgate did not write, to be served as they are. For the operator to say,
     /// never for what is stored: a store could else pass plaintext of its own for what was encrypted.

@@ -21,6 +21,11 @@ REGION = "us-east-1"
 UPSTREAM = os.environ.get("SEALGATE_TEST_UPSTREAM", "")
 
 
+def local_only(why):
+    """Marks a test that says nothing of a gateway over an upstream."""
+    return pytest.mark.skipif(bool(UPSTREAM), reason=f"not through an upstream: {why}")
+
+
 def upstream_settings(directory):
     """Settings of a gateway over the upstream, with a place of its own there."""
     endpoint, access_key, secret_key, *dialect = UPSTREAM.split(",")

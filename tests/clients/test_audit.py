@@ -9,11 +9,13 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import BINARY
+from conftest import BINARY, UPSTREAM
 
 
 def audit(gateway, *words):
-    done = subprocess.run([BINARY, "audit", *words, "--data-dir", str(gateway.data)], capture_output=True, text=True, check=False)
+    # Over an upstream the root key is the fleet's, and not in the data directory.
+    key = ["--root-key-file", str(gateway.directory / "root.key")] if UPSTREAM else []
+    done = subprocess.run([BINARY, "audit", *words, "--data-dir", str(gateway.data), *key], capture_output=True, text=True, check=False)
     return done
 
 

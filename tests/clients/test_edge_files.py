@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 
+from conftest import local_only
 from test_edge_input import ODD_KEYS
 from wire import put, send, signed
 
@@ -19,6 +20,7 @@ def opened(trace):
             yield line, os.path.normpath(os.path.join(directory, path))
 
 
+@local_only("keys lead to no files at all")
 def test_b1_no_key_leads_out_of_the_data_directory(own_gateway, tmp_path):
     gateway = own_gateway(log_level="info")
     s3, file = gateway.client(), tmp_path / "trace"

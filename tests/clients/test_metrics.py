@@ -5,6 +5,7 @@ import urllib.request
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from conftest import local_only
 
 
 def metrics(gateway):
@@ -39,6 +40,7 @@ def test_each_use_of_a_cmk_is_counted_by_operation_and_outcome(own_gateway):
     assert calls(gateway)["unwrap_key", "disabled"] == 1
 
 
+@local_only("there are no bodies on disk")
 def test_a_body_altered_on_disk_is_counted(own_gateway):
     gateway = own_gateway()
     s3 = gateway.client()

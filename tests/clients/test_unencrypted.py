@@ -4,6 +4,7 @@ import os
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import local_only
 from test_leaks import read
 
 NONE = 'default_encryption = "none"\n'
@@ -22,6 +23,7 @@ def plain(own_gateway):
     return gateway
 
 
+@local_only("it looks at the disk")
 def test_what_nobody_encrypts_is_kept_as_it_is_and_comes_back(plain):
     s3 = plain.client()
     for size in SIZES:
@@ -38,6 +40,7 @@ def test_what_nobody_encrypts_is_kept_as_it_is_and_comes_back(plain):
             assert on_disk(plain, body[:4000])
 
 
+@local_only("it looks at the disk")
 def test_multipart_bodies_are_plain_too(plain):
     s3 = plain.client()
     parts = [os.urandom(5 << 20), os.urandom(100)]

@@ -20,6 +20,9 @@ spec.loader.exec_module(clients)
 from faces import ALL, REGION, Who, face_of  # noqa: E402
 
 
+local_only = clients.local_only
+
+
 class Gateway(clients.Gateway):
     """A gateway in an OSS region, with a user whose credential is a temporary one."""
 

@@ -10,6 +10,7 @@ import time
 import urllib.request
 
 import pytest
+from conftest import clients
 from encryption import DATA, KEY, SSE
 from faces import CACHE, REGION
 
@@ -190,10 +191,12 @@ def test_acls_tags_links_versions_and_leftovers(ossutil, oss, bucket, tmp_path):
     assert "X-Oss-Symlink-Target: k" in " ".join(ossutil("read-symlink", f"oss://{bucket}/link").split()).replace(" :", ":")
     ossutil("mkdir", f"oss://{bucket}/empty")
     assert oss.head(bucket, "empty/").headers["content-length"] == "0"
-    ossutil("bucket-versioning", "--method", "put", f"oss://{bucket}", "enabled")
-    assert "Enabled" in ossutil("bucket-versioning", "--method", "get", f"oss://{bucket}")
+    if not clients.UPSTREAM:
+        ossutil("bucket-versioning", "--method", "put", f"oss://{bucket}", "enabled")
+        assert "Enabled" in ossutil("bucket-versioning", "--method", "get", f"oss://{bucket}")
     oss.put(bucket, "k", b"newer")
-    assert ossutil("ls", "--all-versions", f"oss://{bucket}/k").count(f"oss://{bucket}/k") == 2
+    if not clients.UPSTREAM:
+        assert ossutil("ls", "--all-versions", f"oss://{bucket}/k").count(f"oss://{bucket}/k") == 2
     oss.initiate(bucket, "left over")
     assert "left over" in ossutil("ls", "-m", f"oss://{bucket}")
     ossutil("rm", "-m", "-r", "-f", f"oss://{bucket}")

@@ -31,6 +31,7 @@ class Proxy:
     short     the answer is cut after `after` bytes of its body
     lie       the answer's Content-Length is larger by one than its body, and the connection is closed
     strip     a condition that nothing is there yet is taken away
+    hold      the answer is kept back until `event` is set; `held` is set when it is there
     stall     the answer stands still for `seconds` after its head
     """
 
@@ -135,6 +136,9 @@ class Proxy:
         length = header(head, b"content-length")
         body_less = line.startswith("HEAD ") or head.split(b" ", 2)[1] in (b"204", b"304")
         length = 0 if body_less else int(length or 0)
+        if fault == "hold":
+            rule.details["held"].set()
+            rule.details["event"].wait(120)
         if fault == "lost":
             drain(reader, length)
             reset(client)

@@ -2,6 +2,8 @@
 what does not verify, and an answer instead of a hang."""
 
 import random
+import signal
+import threading
 import time
 import urllib.request
 
@@ -250,3 +252,38 @@ def test_a_start_says_what_is_wrong(place, proxy):
     proxy.add("^PUT /[^ ]*probe/[0-9a-f]+ ", "strip")
     with pytest.raises(RuntimeError, match="create-only writes do not work"):
         place.gateway(f"http://127.0.0.1:{proxy.port}")
+
+
+def test_a_gateway_that_stood_still_does_not_write_over_what_came_meanwhile(place, proxy):
+    """Between the look at a condition and the write a gateway stops for longer than its claim holds."""
+    slow, quick = place.gateway(f"http://127.0.0.1:{proxy.port}"), place.gateway()
+    s3 = quick.client()
+    s3.create_bucket(Bucket="bucket")
+    first = s3.put_object(Bucket="bucket", Key="k", Body=b"first")["ETag"]
+    held, event, outcome = threading.Event(), threading.Event(), []
+    # The last thing that is looked at under the claim.
+    proxy.add(rf"^GET /{place.reserved}/amends/", "hold", times=1, held=held, event=event)
+
+    def write():
+        client = slow.client(read_timeout=120)
+        try:
+            outcome.append(client.put_object(Bucket="bucket", Key="k", Body=b"late", IfMatch=first))
+        except ClientError as error:
+            outcome.append(error.response["ResponseMetadata"]["HTTPStatusCode"])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert held.wait(60)
+    slow.process.send_signal(signal.SIGSTOP)
+    try:
+        # Waits for the claim until its holder is taken for dead.
+        second = s3.put_object(Bucket="bucket", Key="k", Body=b"second", IfMatch=first)["ETag"]
+    finally:
+        slow.process.send_signal(signal.SIGCONT)
+        event.set()
+    writer.join(120)
+    assert outcome == [503]
+    got = s3.get_object(Bucket="bucket", Key="k")
+    assert (got["ETag"], got["Body"].read()) == (second, b"second")
+    # It is not stopped for good.
+    assert slow.client().put_object(Bucket="bucket", Key="k", Body=b"third", IfMatch=second)

@@ -28,6 +28,7 @@ mod multipart;
 mod numbers;
 mod objects;
 mod owner;
+mod pass;
 mod policy;
 mod refuse;
 mod rekey;

@@ -38,6 +38,26 @@ const NOT_IN_QUERY: &[&str] = &[
 
 /// Refuses headers that ask for what is not implemented.
 pub(super) fn headers(operation: Operation, headers: &HeaderMap) -> Result<(), Face> {
+    any_headers(headers)?;
+    for name in headers.keys() {
+        match name.as_str() {
+            "if-none-match" | "if-unmodified-since"
+                if matches!(operation, Operation::DeleteObject | Operation::DeleteObjects) =>
+            {
+                return Err(Face::not_implemented(format_args!("{name} on a delete")));
+            }
+            // Each object of a DeleteObjects has its own.
+            "if-match" if operation == Operation::DeleteObjects => {
+                return Err(Face::not_implemented(format_args!("{name} on a delete")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The same, for what no operation has.
+pub(super) fn any_headers(headers: &HeaderMap) -> Result<(), Face> {
     for name in REFUSED {
         if headers.get(*name).is_some_and(|value| !value.is_empty()) {
             return Err(Face::not_implemented(format_args!("The header {name}")));
@@ -67,15 +87,6 @@ pub(super) fn headers(operation: Operation, headers: &HeaderMap) -> Result<(), F
             }
             "x-amz-tagging-directive" if !matches!(text, "COPY" | "REPLACE") => {
                 return Err(Face::invalid_argument("Unknown tagging directive."));
-            }
-            "if-none-match" | "if-unmodified-since"
-                if matches!(operation, Operation::DeleteObject | Operation::DeleteObjects) =>
-            {
-                return Err(Face::not_implemented(format_args!("{name} on a delete")));
-            }
-            // Each object of a DeleteObjects has its own.
-            "if-match" if operation == Operation::DeleteObjects => {
-                return Err(Face::not_implemented(format_args!("{name} on a delete")));
             }
             _ => {}
         }

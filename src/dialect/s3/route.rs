@@ -192,6 +192,15 @@ pub(super) fn target(path: &str, virtual_host: bool) -> Target {
     }
 }
 
+/// The sub-resources that a query names, each once.
+pub(super) fn named_in(query: &str) -> Vec<&'static str> {
+    let known = |name: &str| SUBRESOURCES.iter().find(|known| **known == name).copied();
+    let mut named: Vec<&str> = query_pairs(query).filter_map(|(name, _)| known(&name)).collect();
+    named.sort_unstable();
+    named.dedup();
+    named
+}
+
 impl Operation {
     /// The operation that a request is.
     pub(super) fn resolve(
@@ -200,11 +209,7 @@ impl Operation {
         query: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Self, Face> {
-        let mut named: Vec<&str> = query_pairs(query.unwrap_or_default())
-            .filter_map(|(name, _)| SUBRESOURCES.iter().find(|known| **known == name).copied())
-            .collect();
-        named.sort_unstable();
-        named.dedup();
+        let named = named_in(query.unwrap_or_default());
         let copy = headers.contains_key("x-amz-copy-source");
         let found = match target {
             Target::Root => Self::on_service(method, &named),

@@ -23,10 +23,11 @@ use super::digests;
 use super::direct::Direct;
 use super::error::{Face, body_face, face};
 use super::numbers;
+use super::pass;
 use super::refuse;
 use super::rekey;
 use super::response::{About, finish};
-use super::route::{BodyKind, Operation, target};
+use super::route::{BodyKind, Operation, Target, target};
 use super::sse_headers::SseHeaders;
 use super::sse_request;
 use super::words::conditions_of;
@@ -82,14 +83,11 @@ impl S3Dialect {
             unread: false,
         };
         let page = cors::page_of(&parts, &self.domains);
-        let response = match prepare(parts, body, &sse, context, &self.domains).await {
-            Ok(Prepared::Short(direct, call)) => direct.answer(&self.adapter, &call).await.unwrap_or_else(refusal),
-            Ok(Prepared::Long(request)) => self.service.call(request).await.unwrap_or_else(|error| {
-                let error: s3s::StdError = error.into();
-                tracing::error!(error, "s3s gave no answer");
-                refusal(S3Error::new(s3s::S3ErrorCode::InternalError))
-            }),
-            Err(face) => refusal(face.into()),
+        let addressed = addressed(&parts, &self.domains);
+        let bucket = page.as_ref().map(|page| page.bucket().clone());
+        let response = match pass::wanted(&self.gateway, &parts, addressed.target, bucket, &context.caller) {
+            Some(wanted) => pass::answer(&self.gateway, parts, body, &sse, &context, wanted).await,
+            None => self.served(parts, body, &sse, context, addressed).await,
         };
         about.unread = !ended.reached();
         let mut response = finish(response, &about);
@@ -97,6 +95,26 @@ impl S3Dialect {
             page.describe(&self.gateway, response.headers_mut()).await;
         }
         response
+    }
+
+    /// Answers a request of the gateway's own: the short way, or by `s3s`.
+    async fn served(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        sse: &SseHeaders,
+        context: RequestContext,
+        addressed: Addressed,
+    ) -> Response<ResponseBody> {
+        match prepare(parts, body, sse, context, addressed).await {
+            Ok(Prepared::Short(direct, call)) => direct.answer(&self.adapter, &call).await.unwrap_or_else(refusal),
+            Ok(Prepared::Long(request)) => self.service.call(request).await.unwrap_or_else(|error| {
+                let error: s3s::StdError = error.into();
+                tracing::error!(error, "s3s gave no answer");
+                refusal(S3Error::new(s3s::S3ErrorCode::InternalError))
+            }),
+            Err(face) => refusal(face.into()),
+        }
     }
 
     /// Answers a browser's preflight, which comes without a signature and with no body that counts.
@@ -116,7 +134,21 @@ impl S3Dialect {
     }
 }
 
-fn refusal(error: S3Error) -> Response<ResponseBody> {
+/// What a request is about.
+struct Addressed {
+    target: Target,
+    /// The bucket, where the host names it.
+    in_host: Option<String>,
+}
+
+fn addressed(parts: &Parts, domains: &BaseDomains) -> Addressed {
+    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+    let in_host = host.and_then(|host| domains.bucket(host));
+    Addressed { target: target(parts.uri.path(), in_host.is_some()), in_host }
+}
+
+pub(super) fn refusal(error: S3Error) -> Response<ResponseBody> {
     let status = error.status_code().unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     error.to_http_response().unwrap_or_else(|_| {
         let mut response = Response::new(s3s::Body::empty());
@@ -139,13 +171,9 @@ async fn prepare(
     body: Incoming,
     sse: &SseHeaders,
     context: RequestContext,
-    domains: &BaseDomains,
+    Addressed { target, in_host }: Addressed,
 ) -> Result<Prepared, Face> {
-    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-    let in_host = host.and_then(|host| domains.bucket(host));
     let query = parts.uri.query();
-    let target = target(parts.uri.path(), in_host.is_some());
     let operation = match (Operation::resolve(&parts.method, target, query, &parts.headers), &context.caller) {
         (Ok(operation), Caller::Anonymous) if !operation.needs_a_user() => operation,
         // Nobody learns what there is to ask for; and nothing of the body is read.
@@ -215,17 +243,32 @@ async fn document(
     headers: &HeaderMap,
     context: &RequestContext,
 ) -> Result<Bytes, Face> {
+    // On CompleteMultipartUpload the checksum headers speak of the object, not of the document.
+    let whole = if operation == Operation::CompleteMultipartUpload {
+        checked_document(body, headers, &headers_without_checksums(headers), context).await?
+    } else {
+        checked_document(body, headers, headers, context).await?
+    };
+    if operation.body() == BodyKind::Xml {
+        numbers::check(&whole)?;
+    }
+    Ok(whole)
+}
+
+/// Reads a small document whole and checks what `described` says of it.
+pub(super) async fn checked_document(
+    body: Incoming,
+    headers: &HeaderMap,
+    described: &HeaderMap,
+    context: &RequestContext,
+) -> Result<Bytes, Face> {
     let too_large =
         || Face::bad("MaxMessageLengthExceeded", format!("Your request was too big: at most {XML_MAXIMUM} bytes."));
     if content_length(headers)?.is_some_and(|len| usize::try_from(len).map_or(true, |len| len > XML_MAXIMUM)) {
         return Err(too_large());
     }
-    // On CompleteMultipartUpload the checksum headers speak of the object, not of the document.
-    let mut declared = if operation == Operation::CompleteMultipartUpload {
-        digests::declared(&headers_without_checksums(headers), None)?
-    } else {
-        digests::declared(headers, context.trailing_checksum.as_deref())?
-    };
+    let trailing = context.trailing_checksum.as_deref();
+    let mut declared = digests::declared(described, trailing)?;
     declared.compute = None;
     let whole = body.whole(XML_MAXIMUM).await.map_err(|error| match error {
         NotWhole::Failed(error) => body_face(&error),
@@ -236,9 +279,6 @@ async fn document(
         .as_deref()
         .and_then(|name| context.trailers.as_ref().and_then(|slot| slot.header(name)));
     digests::verify_whole(&whole, &declared, trailer.as_deref()).map_err(|error| face(&error))?;
-    if operation.body() == BodyKind::Xml {
-        numbers::check(&whole)?;
-    }
     Ok(whole)
 }
 
@@ -278,7 +318,8 @@ mod tests {
         let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {});
         let (body, _) = Incoming::new(body);
         let domains = BaseDomains::new(["s3.test".to_owned()]);
-        match prepare(parts, body, &sse, context(), &domains).await? {
+        let addressed = addressed(&parts, &domains);
+        match prepare(parts, body, &sse, context(), addressed).await? {
             Prepared::Long(request) => Ok(request),
             Prepared::Short(_, call) => {
                 let mut request = http::Request::new(s3s::Body::empty());
@@ -339,7 +380,8 @@ mod tests {
             let sse = SseHeaders::take(&mut parts.headers);
             let (body, _) = Incoming::new(http_body_util::Empty::new().map_err(|never| match never {}));
             let domains = BaseDomains::new(["s3.test".to_owned()]);
-            match prepare(parts, body, &sse, context(), &domains).await.unwrap() {
+            let addressed = addressed(&parts, &domains);
+            match prepare(parts, body, &sse, context(), addressed).await.unwrap() {
                 Prepared::Short(direct, _) => Some((direct.at.bucket.to_string(), direct.at.key.to_string())),
                 Prepared::Long(_) => None,
             }
@@ -404,7 +446,8 @@ mod tests {
         let failing = futures::stream::iter([Err::<http_body::Frame<Bytes>, _>(BodyError::HashMismatch)]);
         let (body, _) = Incoming::new(StreamBody::new(failing));
         let (parts, _) = request("POST", "/b?delete", &[], "").into_parts();
-        let refused = prepare(parts, body, &SseHeaders::default(), context(), &BaseDomains::default()).await;
+        let addressed = addressed(&parts, &BaseDomains::default());
+        let refused = prepare(parts, body, &SseHeaders::default(), context(), addressed).await;
         assert_eq!(refused.err().unwrap().code, "XAmzContentSHA256Mismatch");
     }
 }

@@ -113,7 +113,5 @@ pub(super) async fn amend(
             ..there
         })
     };
-    let amended = amended.await;
-    claim.release().await;
-    amended
+    claim.hold(amended).await
 }

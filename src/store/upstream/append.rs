@@ -67,21 +67,22 @@ impl ObjectWriter for AppendWriter {
 
     async fn commit(mut self: Box<Self>, commit: Commit) -> Result<StoredObject, Error> {
         let claim = Claim::wait(&self.spot.target.reserved, &claim_of(&self.at)).await?;
-        // A tag never comes back: that it is the same now says that it was all the time.
-        let ended = match self.spot.with_amendments(&self.at).tag().await {
-            Ok(Some(tag)) if tag == self.growth.was => self.body.complete().await,
-            Ok(_) => Err(Error::Changed),
-            Err(error) => Err(error),
+        let grown = async {
+            // A tag never comes back: that it is the same now says that it was all the time.
+            let ended = match self.spot.with_amendments(&self.at).tag().await {
+                Ok(Some(tag)) if tag == self.growth.was => self.body.complete().await,
+                Ok(_) => Err(Error::Changed),
+                Err(error) => Err(error),
+            };
+            match ended {
+                Err(error @ Error::Unavailable(_)) => match self.spot.headers().await {
+                    Ok(headers) if write_of(&headers, self.spot.target.client.wire) == self.write => Ok(headers),
+                    _ => Err(error),
+                },
+                ended => ended,
+            }
         };
-        let settled = match ended {
-            Err(error @ Error::Unavailable(_)) => match self.spot.headers().await {
-                Ok(headers) if write_of(&headers, self.spot.target.client.wire) == self.write => Ok(headers),
-                _ => Err(error),
-            },
-            ended => ended,
-        };
-        claim.release().await;
-        let headers = settled?;
+        let headers = claim.hold(grown).await?;
         let object = StoredObject {
             version: VersionId::null(),
             tag: tag_of(&etag_of(&headers), &self.write),

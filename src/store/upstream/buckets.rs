@@ -15,15 +15,18 @@ use super::listing::Ask;
 use super::reserved::{AT_ONCE, Reserved};
 use super::settings::Mapped;
 use super::target::Target;
+use crate::flight::Flight;
 use crate::store::{Bucket, Error, Versioning};
-use crate::types::{BucketName, Timestamp, UserId};
+use crate::types::{BucketName, Timestamp, UserId, random};
 
 /// How old a record may be when it is used.
 const FRESH: Duration = Duration::from_secs(1);
 /// How many names are remembered, whether there is such a bucket or not.
 const REMEMBERED: usize = 10_000;
-/// How often a change is tried while others change the same record.
-const TRIES: usize = 16;
+/// How long a change is tried while others change the same record.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait after a change that came too late; doubled for each further one, up to 128 times.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
 /// Who owns what nobody made through sealgate.
 const NOBODY: &str = "root";
 
@@ -35,11 +38,11 @@ struct Seen {
     bucket: Option<Arc<Bucket>>,
 }
 
-/// One name: what is known of it, and whose turn it is to find out.
+/// One name: what is known of it, and the look that is under way.
 #[derive(Debug, Default)]
 struct Slot {
     seen: Mutex<Option<Seen>>,
-    turn: tokio::sync::Mutex<()>,
+    look: Flight<Result<Seen, Arc<Error>>>,
 }
 
 impl Slot {
@@ -53,8 +56,13 @@ impl Slot {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|seen| seen.number)
     }
 
-    fn keep(&self, seen: Seen) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    /// Keeps what was seen, unless something newer is known already. Gives what is known then.
+    fn keep(&self, seen: Seen) -> Seen {
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.as_ref().filter(|known| (known.number, known.at) > (seen.number, seen.at)) {
+            Some(newer) => newer.clone(),
+            None => known.insert(seen).clone(),
+        }
     }
 }
 
@@ -73,11 +81,33 @@ const WORTH: u32 = 20;
 /// The records of buckets.
 #[derive(Debug)]
 pub(super) struct Buckets {
-    reserved: Reserved,
-    names: Mutex<Option<Names>>,
-    listing: tokio::sync::Mutex<()>,
+    looker: Looker,
+    names: Arc<Mutex<Option<Names>>>,
+    listing: Flight<Result<Names, Arc<Error>>>,
     slots: Mutex<HashMap<BucketName, Arc<Slot>>>,
-    region: String,
+}
+
+/// Reads records, on whosever behalf.
+#[derive(Debug, Clone)]
+struct Looker {
+    reserved: Reserved,
+    region: Arc<str>,
+}
+
+/// An error that several are told.
+fn told(error: &Error) -> Error {
+    match error {
+        Error::Corrupt(what) => Error::Corrupt(what.clone()),
+        Error::Unavailable(why) => Error::Unavailable(why.clone()),
+        other => Error::Unavailable(other.to_string()),
+    }
+}
+
+/// Waits a little after a change that came too late, each time for longer.
+async fn pause(lost: u32) {
+    let longest = FIRST_WAIT.saturating_mul(1 << lost.min(7));
+    let share = random::<2>().map_or(0, u16::from_be_bytes);
+    tokio::time::sleep(longest.mul_f64(f64::from(share) / f64::from(u16::MAX))).await;
 }
 
 fn line(name: &BucketName) -> String {
@@ -87,11 +117,10 @@ fn line(name: &BucketName) -> String {
 impl Buckets {
     pub(super) fn new(reserved: Reserved, region: String) -> Self {
         Self {
-            reserved,
-            names: Mutex::default(),
-            listing: tokio::sync::Mutex::default(),
+            looker: Looker { reserved, region: region.into() },
+            names: Arc::default(),
+            listing: Flight::default(),
             slots: Mutex::default(),
-            region,
         }
     }
 
@@ -103,21 +132,26 @@ impl Buckets {
         Arc::clone(slots.entry(name.clone()).or_default())
     }
 
+    fn fresh_names(&self) -> Option<Names> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.clone().filter(|names| names.at.elapsed() < FRESH.max(names.took * WORTH))
+    }
+}
+
+impl Looker {
     /// Reads the record as it is now.
     async fn refresh(&self, target: &Target, name: &BucketName, slot: &Slot) -> Result<Seen, Error> {
-        let at = Instant::now();
+        let (at, known) = (Instant::now(), slot.known_number());
         let newest = self.reserved.newest(&line(name)).await?;
         let number = newest.as_ref().map(|version| version.number);
-        if number < slot.known_number() {
+        if number < known {
             return Err(Error::Corrupt(format!("the record of bucket {name} was put back to an older one")));
         }
         let bucket = match newest {
             Some(version) => decode(name, &version.value)?,
             None => self.unrecorded(target, name).await?,
         };
-        let seen = Seen { at, number, bucket: bucket.map(Arc::new) };
-        slot.keep(seen.clone());
-        Ok(seen)
+        Ok(slot.keep(Seen { at, number, bucket: bucket.map(Arc::new) }))
     }
 
     /// A bucket without a record: only where the operator says that it may hold foreign objects, and it is there.
@@ -131,72 +165,13 @@ impl Buckets {
                 name: name.clone(),
                 owner: UserId::new(NOBODY),
                 created: Timestamp(0),
-                region: self.region.clone(),
+                region: self.region.to_string(),
                 versioning: Versioning::Never,
                 configs: std::collections::BTreeMap::new(),
             })),
             Err(failure) if failure.is_absence() => Ok(None),
             Err(failure) => Err(failure.into()),
         }
-    }
-
-    fn fresh_names(&self) -> Option<Names> {
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.clone().filter(|names| names.at.elapsed() < FRESH.max(names.took * WORTH))
-    }
-
-    /// Whether there may be a record of this name. Of names that nobody made, which anybody can ask for and make up
-    /// without end, no request is made for each, and nothing is remembered.
-    async fn may_exist(&self, target: &Target, name: &BucketName) -> Result<bool, Error> {
-        let known = {
-            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots.get(name).is_some_and(|slot| slot.known_number().is_some())
-        };
-        if known || target.settings.foreign.contains(name) {
-            return Ok(true);
-        }
-        if let Some(names) = self.fresh_names() {
-            return Ok(names.all.contains(name));
-        }
-        // One listing for all who wait for it.
-        let _turn = self.listing.lock().await;
-        if let Some(names) = self.fresh_names() {
-            return Ok(names.all.contains(name));
-        }
-        let at = Instant::now();
-        let all: Arc<HashSet<BucketName>> = Arc::new(self.recorded().await?.into_iter().collect());
-        let exists = all.contains(name);
-        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Some(Names { at, took: at.elapsed(), all });
-        Ok(exists)
-    }
-
-    async fn seen(&self, target: &Target, name: &BucketName) -> Result<Seen, Error> {
-        if !self.may_exist(target, name).await? {
-            return Ok(Seen { at: Instant::now(), number: None, bucket: None });
-        }
-        let slot = self.slot(name);
-        if let Some(seen) = slot.fresh() {
-            return Ok(seen);
-        }
-        // One look for all who wait for it.
-        let _turn = slot.turn.lock().await;
-        match slot.fresh() {
-            Some(seen) => Ok(seen),
-            None => self.refresh(target, name, &slot).await,
-        }
-    }
-
-    /// The bucket, at most a second old.
-    pub(super) async fn get(&self, target: &Target, name: &BucketName) -> Result<Arc<Bucket>, Error> {
-        if target.is_reserved(name) {
-            return Err(Error::NoSuchBucket);
-        }
-        self.seen(target, name).await?.bucket.ok_or(Error::NoSuchBucket)
-    }
-
-    /// Whether there is a record of a bucket.
-    pub(super) async fn is_recorded(&self, name: &BucketName) -> Result<bool, Error> {
-        Ok(self.reserved.newest_number(&line(name)).await?.is_some())
     }
 
     /// The names that have a record.
@@ -211,12 +186,79 @@ impl Buckets {
         }
         Ok(names)
     }
+}
+
+impl Buckets {
+    /// Whether there may be a record of this name. Of names that nobody made, which anybody can ask for and make up
+    /// without end, no request is made for each, and nothing is remembered.
+    async fn may_exist(&self, target: &Arc<Target>, name: &BucketName) -> Result<bool, Error> {
+        let known = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.get(name).is_some_and(|slot| slot.known_number().is_some())
+        };
+        if known || target.settings.foreign.contains(name) {
+            return Ok(true);
+        }
+        if let Some(names) = self.fresh_names() {
+            return Ok(names.all.contains(name));
+        }
+        let asked = Instant::now();
+        loop {
+            let (looker, kept) = (self.looker.clone(), Arc::clone(&self.names));
+            let listing = async move {
+                let at = Instant::now();
+                let all = Arc::new(looker.recorded().await.map_err(Arc::new)?.into_iter().collect());
+                let names = Names { at, took: at.elapsed(), all };
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(names.clone());
+                Ok(names)
+            };
+            // One listing for all who wait for it.
+            let names = self.listing.join(listing).await.map_err(|error| told(&error))?;
+            if asked.saturating_duration_since(names.at) < FRESH.max(names.took * WORTH) {
+                return Ok(names.all.contains(name));
+            }
+        }
+    }
+
+    async fn seen(&self, target: &Arc<Target>, name: &BucketName) -> Result<Seen, Error> {
+        if !self.may_exist(target, name).await? {
+            return Ok(Seen { at: Instant::now(), number: None, bucket: None });
+        }
+        let slot = self.slot(name);
+        if let Some(seen) = slot.fresh() {
+            return Ok(seen);
+        }
+        let asked = Instant::now();
+        loop {
+            let (looker, target, name, place) =
+                (self.looker.clone(), Arc::clone(target), name.clone(), Arc::clone(&slot));
+            let look = async move { looker.refresh(&target, &name, &place).await.map_err(Arc::new) };
+            // One look for all who wait for it, unless it has been under way for long already.
+            let seen = slot.look.join(look).await.map_err(|error| told(&error))?;
+            if asked.saturating_duration_since(seen.at) < FRESH {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// The bucket, at most a second old.
+    pub(super) async fn get(&self, target: &Arc<Target>, name: &BucketName) -> Result<Arc<Bucket>, Error> {
+        if target.is_reserved(name) {
+            return Err(Error::NoSuchBucket);
+        }
+        self.seen(target, name).await?.bucket.ok_or(Error::NoSuchBucket)
+    }
+
+    /// Whether there is a record of a bucket.
+    pub(super) async fn is_recorded(&self, name: &BucketName) -> Result<bool, Error> {
+        Ok(self.looker.reserved.newest_number(&line(name)).await?.is_some())
+    }
 
     /// All buckets with a record, by name. Those that only the configuration names are not among them.
     pub(super) async fn all(&self) -> Result<Vec<Bucket>, Error> {
-        let names = self.recorded().await?;
+        let names = self.looker.recorded().await?;
         let found = names.into_iter().map(|name| async move {
-            match self.reserved.newest(&line(&name)).await? {
+            match self.looker.reserved.newest(&line(&name)).await? {
                 Some(version) => decode(&name, &version.value),
                 None => Ok(None),
             }
@@ -233,18 +275,17 @@ impl Buckets {
             return Err(Error::BucketExists { owner: UserId::new("") });
         }
         let slot = self.slot(&name);
-        let _turn = slot.turn.lock().await;
-        let there = self.refresh(target, &name, &slot).await?;
+        let there = self.looker.refresh(target, &name, &slot).await?;
         if let Some(there) = there.bucket {
             return Err(Error::BucketExists { owner: there.owner.clone() });
         }
         self.make_upstream(target, &name).await?;
         let number = there.number.map_or(0, |number| number.saturating_add(1));
-        if self.reserved.append(&line(&name), number, &encode(Some(&bucket))?).await? {
+        if self.looker.reserved.append(&line(&name), number, &encode(Some(&bucket))?).await? {
             self.kept(&slot, number, Some(bucket));
             return Ok(());
         }
-        match self.refresh(target, &name, &slot).await?.bucket {
+        match self.looker.refresh(target, &name, &slot).await?.bucket {
             Some(there) => Err(Error::BucketExists { owner: there.owner.clone() }),
             None => Err(Error::Unavailable("others make and delete the same bucket".to_owned())),
         }
@@ -267,7 +308,7 @@ impl Buckets {
     }
 
     fn kept(&self, slot: &Slot, number: u64, bucket: Option<Bucket>) {
-        slot.keep(Seen { at: Instant::now(), number: Some(number), bucket: bucket.map(Arc::new) });
+        drop(slot.keep(Seen { at: Instant::now(), number: Some(number), bucket: bucket.map(Arc::new) }));
     }
 
     /// Removes an empty bucket: the upstream's own first, since only it can say that it is empty.
@@ -276,8 +317,7 @@ impl Buckets {
             return Err(Error::NoSuchBucket);
         }
         let slot = self.slot(name);
-        let _turn = slot.turn.lock().await;
-        let there = self.refresh(target, name, &slot).await?;
+        let there = self.looker.refresh(target, name, &slot).await?;
         if there.bucket.is_none() {
             return Err(Error::NoSuchBucket);
         }
@@ -299,8 +339,11 @@ impl Buckets {
         }
         let number = there.number.map_or(0, |number| number.saturating_add(1));
         // The record says that there is none from here on, under a number that no other change can have.
-        if !self.reserved.append(&line(name), number, &encode(None)?).await? {
-            return Err(Error::Unavailable("others change the same bucket".to_owned()));
+        if !self.looker.reserved.append(&line(name), number, &encode(None)?).await? {
+            return Err(match self.looker.refresh(target, name, &slot).await?.bucket {
+                Some(_) => Error::Unavailable("others change the same bucket".to_owned()),
+                None => Error::NoSuchBucket,
+            });
         }
         self.kept(&slot, number, None);
         self.pruned(name, number).await;
@@ -323,23 +366,27 @@ impl Buckets {
             return Err(Error::NoSuchBucket);
         }
         let slot = self.slot(name);
-        let _turn = slot.turn.lock().await;
-        for _ in 0..TRIES {
-            let there = self.refresh(target, name, &slot).await?;
+        let (until, mut lost) = (Instant::now() + PATIENCE, 0);
+        loop {
+            let there = self.looker.refresh(target, name, &slot).await?;
             let mut bucket = there.bucket.as_deref().cloned().ok_or(Error::NoSuchBucket)?;
             change(&mut bucket);
             let number = there.number.map_or(0, |number| number.saturating_add(1));
-            if self.reserved.append(&line(name), number, &encode(Some(&bucket))?).await? {
+            if self.looker.reserved.append(&line(name), number, &encode(Some(&bucket))?).await? {
                 self.kept(&slot, number, Some(bucket));
                 self.pruned(name, number).await;
                 return Ok(());
             }
+            if Instant::now() >= until {
+                return Err(Error::Unavailable("others change the same bucket without end".to_owned()));
+            }
+            pause(lost).await;
+            lost += 1;
         }
-        Err(Error::Unavailable("others change the same bucket without end".to_owned()))
     }
 
     async fn pruned(&self, name: &BucketName, number: u64) {
-        if let Err(error) = self.reserved.prune(&line(name), number).await {
+        if let Err(error) = self.looker.reserved.prune(&line(name), number).await {
             tracing::debug!(%error, "older records of a bucket stay until its next change");
         }
     }

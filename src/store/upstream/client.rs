@@ -93,7 +93,7 @@ pub(super) struct Client {
     pub(super) wire: Wire,
     signer: Signer,
     credentials: Credentials,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     budget: Budget,
     pub(super) answer_timeout: Duration,
     pub(super) idle_timeout: Duration,

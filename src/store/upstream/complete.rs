@@ -10,7 +10,7 @@ use http::Method;
 use http::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-use super::claims::Claim;
+use super::claims::{Claim, under};
 use super::client::{Again, Call};
 use super::gathered::{Kept, Raw};
 use super::headers::{encode, etag_of, unquoted, write_of};
@@ -54,9 +54,7 @@ pub(super) async fn complete(
     let target = &spot.target;
     find(&target.reserved, at).await?;
     let claim = Claim::wait(&target.reserved, &claim_name(&at.id)).await?;
-    let completed = alone(spot, at, completion, shop).await;
-    claim.release().await;
-    completed
+    claim.hold(alone(spot, at, completion, shop)).await
 }
 
 /// The same, with no other completion of the upload under way.
@@ -77,11 +75,8 @@ async fn alone(spot: &Spot, at: &UploadAt, completion: Completion, shop: &Shop) 
         Err(Error::PreconditionFailed) if is_there(spot, &upload).await? => None,
         Err(error) => return Err(error),
     };
-    let placed = Placing { target, at, upload: &upload, named, spot, completion: &completion }.go().await;
-    if let Some(turn) = turn {
-        turn.release().await;
-    }
-    let len = placed?;
+    let placing = Placing { target, at, upload: &upload, named, spot, completion: &completion };
+    let len = under(turn, placing.go()).await?;
     finish(target, at, &upload, spot, completion, len, shop).await
 }
 

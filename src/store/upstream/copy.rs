@@ -2,6 +2,8 @@
 //! that body, and over another body it would open nothing. Where the upstream can make a copy depend on the source's
 //! ETag, it is one request. Where it cannot (Ceph 16 ignores the condition), the source is first copied to a place that
 //! nobody else writes to, compared there, and copied on from there.
+//!
+//! Between two upstreams the ciphertext streams through the gateway, as it is.
 
 use std::sync::Arc;
 
@@ -10,22 +12,25 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::claims::under;
 use super::client::{Again, Call};
 use super::gathered::Raw;
 use super::headers::{encode, unquoted, write_of};
-use super::objects::{split_tag, tag_of};
-use super::put::{Shop, fresh_write, reserved_spot, turn, written_at};
+use super::objects::{Opened, split_tag, tag_of};
+use super::put::{PutWriter, Shop, fresh_write, reserved_spot, turn, written_at};
 use super::settings::Wire;
 use super::sign::encode_path;
 use super::target::Spot;
 use super::xml;
-use crate::store::{CopyPlan, Error, StoredObject};
+use crate::store::{Ahead, CipherOffset, CopyPlan, Error, ObjectWriter as _, OpenObject as _, StoredObject};
 use crate::types::VersionId;
 
 /// The most that one CopyObject may copy (S3: 5 GiB).
 const MAX_COPY: u64 = 5 << 30;
 /// How much is copied at once of what is longer.
 const COPY_PART: u64 = 1 << 30;
+/// How much of a body is in the gateway at once on its way from one upstream to another.
+const STREAMED: usize = 256 << 10;
 /// How many such parts are copied at a time.
 const COPIES_AT_ONCE: usize = 4;
 
@@ -127,26 +132,21 @@ fn copied_etag(body: &[u8]) -> Result<String, Error> {
 /// Copies an object as a plan says.
 pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) -> Result<StoredObject, Error> {
     let to = Arc::clone(&spot.target);
-    if !Arc::ptr_eq(&source.target, &to) {
-        // Two upstreams cannot copy from each other: the gateway seals the body anew.
-        return Err(Error::Changed);
-    }
-    let (_, version, tag) = plan.source;
+    let (_, version, tag) = &plan.source;
     if version.as_ref().is_some_and(|version| !version.is_null()) {
         return Err(Error::NoSuchObject);
+    }
+    if !Arc::ptr_eq(&source.target, &to) {
+        return across(source, spot, plan, shop).await;
     }
     let write = fresh_write()?;
     let headers = encode(&plan.metadata, &write, to.client.wire, to.abilities.metadata)?;
     let there = source.look_without_body().await?;
-    if there.tag != tag {
+    if there.tag != *tag {
         return Err(Error::Changed);
     }
     let claim = turn(&spot, &plan.target, &plan.commit.precondition).await?;
-    let copied = guarded(&source, &spot, split_tag(&tag), there.len.0, headers).await;
-    if let Some(claim) = claim {
-        claim.release().await;
-    }
-    copied?;
+    under(claim, guarded(&source, &spot, split_tag(tag), there.len.0, headers)).await?;
     let headers = spot.headers().await?;
     let here = write_of(&headers, to.client.wire) == write;
     // Overwritten since: it was made all the same.
@@ -164,6 +164,25 @@ pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) 
         shop.memory.keep(&plan.target, &object);
     }
     Ok(object)
+}
+
+/// Copies from another upstream. Of the source's body what was looked at is read, or nothing.
+async fn across(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) -> Result<StoredObject, Error> {
+    let object = source.look_without_body().await?;
+    if object.tag != plan.source.2 {
+        return Err(Error::Changed);
+    }
+    let len = object.len;
+    // What is longer than one PUT may be goes as an upload.
+    let declared = (len.0 <= MAX_COPY).then_some(len);
+    let ahead = Ahead { len: declared, precondition: plan.commit.precondition.clone() };
+    let mut writer = PutWriter::begin(spot, &plan.target, plan.metadata, &ahead, shop)?;
+    let source = Opened { spot: source, object };
+    let mut body = source.read(CipherOffset(0)..len, STREAMED).await?;
+    while let Some(chunk) = body.try_next().await? {
+        writer.write(chunk.freeze()).await?;
+    }
+    Box::new(writer).commit(plan.commit).await
 }
 
 /// Copies the write of this ETag and name, and no other.

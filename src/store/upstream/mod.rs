@@ -5,6 +5,7 @@
 //! * `target`, `probe`: what an upstream is and can do.
 //! * `reserved`, `claims`, `buckets`: what the gateways agree on.
 //! * `headers`, `objects`, `put`, `gathered`, `copy`, `amend`, `listing`, `list`, `memory`: objects.
+//! * `pass`: configurations of buckets that are the upstream's business.
 //! * `multipart`, `complete`, `stitch`, `sweep`: uploads, and what is left of them.
 
 mod amend;
@@ -25,6 +26,7 @@ mod memory;
 mod multipart;
 mod objects;
 mod outgoing;
+mod pass;
 mod probe;
 mod put;
 mod reserved;
@@ -49,32 +51,35 @@ use bytes::Bytes;
 
 use self::append::AppendWriter;
 use self::buckets::Buckets;
+use self::claims::under;
 use self::client::Client;
 use self::memory::Memory;
 use self::multipart::UpstreamPart;
 use self::objects::Opened;
 use self::probe::Probe;
 use self::put::{PutWriter, Shop, turn};
-use self::target::{Spot, Target};
+use self::target::{Closed, Spot, Target};
 use super::{
     Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage, ListQuery,
-    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Precondition, StoredObject,
-    StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
+    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Passage, Passed, Precondition,
+    StoredObject, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
 };
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
 pub use reserved::{Reserved, Seal, Version};
-pub use settings::{Addressing, Endpoint, KeySource, Mapped, Settings, UpstreamKey, Wire};
+pub use settings::{Addressing, Endpoint, KeySource, Mapped, Settings, Takes, UpstreamKey, Wire};
 pub use sweep::Swept;
 pub use target::Abilities;
 
+/// A bucket for which no upstream is configured.
+const NO_PLACE: &str = "a bucket without an upstream (none names it, and none is the default)";
 /// What versions would need.
 const NO_VERSIONS: &str = "keeping versions in an upstream store";
 
 /// A store of ciphertext in other stores.
 #[derive(Debug)]
 pub struct UpstreamStore {
-    /// The first has everything that is not said to be elsewhere, and the records of all buckets.
+    /// The first has the records of all buckets.
     targets: Vec<Arc<Target>>,
     buckets: Buckets,
     memory: Arc<Memory>,
@@ -124,20 +129,41 @@ impl Reached {
 /// [`Error::Unavailable`] says exactly what is wrong with which.
 pub async fn reach(settings: Vec<Settings>, seal: Arc<dyn Seal>, clock: Arc<dyn Clock>) -> Result<Reached, Error> {
     let mut targets = Vec::with_capacity(settings.len());
-    for settings in settings {
-        let client = Arc::new(Client::new(&settings, Arc::clone(&clock))?);
-        let abilities = Probe::new(&client, &settings)?.run().await?;
-        let reserved = Reserved::new(Arc::clone(&client), settings.reserved.clone(), Arc::clone(&seal));
-        targets.push(Arc::new(Target { client, settings, reserved, abilities }));
+    for one in &settings {
+        let client = Arc::new(Client::new(one, Arc::clone(&clock))?);
+        let abilities = Probe::new(&client, one)?.run().await?;
+        let reserved = Reserved::new(Arc::clone(&client), one.reserved.clone(), Arc::clone(&seal));
+        let closed = Closed::at(&one.endpoint, &settings);
+        let target = Target { client, settings: one.clone(), reserved, abilities, closed };
+        if !targets.is_empty() {
+            no_records(&target).await?;
+        }
+        targets.push(Arc::new(target));
     }
     Ok(Reached { targets, seal, clock })
+}
+
+/// Whether an upstream that is not the first has what only the first may have: then the order was changed, and a new and
+/// empty keystore would take the place of the old one.
+async fn no_records(target: &Target) -> Result<(), Error> {
+    for record in ["buckets/", "keystore/"] {
+        if !target.reserved.names(record, None, 1).await?.0.is_empty() {
+            return Err(Error::Unavailable(format!(
+                "upstream {}: its reserved bucket {} has records of buckets and keys: list it as the first upstream",
+                target.settings.label(),
+                target.settings.reserved
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl UpstreamStore {
     /// The upstream that has a bucket.
     fn target(&self, name: &BucketName) -> Result<&Arc<Target>, Error> {
         let named = self.targets.iter().find(|target| target.settings.buckets.contains_key(name));
-        named.or(self.targets.first()).ok_or_else(|| Error::Unavailable("there is no upstream".to_owned()))
+        let default = || self.targets.iter().find(|target| target.settings.takes == Takes::Unnamed);
+        named.or_else(default).ok_or(Error::NoSuchBucket)
     }
 
     /// The upstream of a bucket that is there.
@@ -177,18 +203,19 @@ impl UpstreamStore {
     /// The first that does not, and why.
     pub async fn check(&self) -> Result<(), Error> {
         for target in &self.targets {
-            target.reserved.names("buckets/", None, 1).await?;
+            target.reserved.names("buckets/", None, 1).await.map_err(|error| match target.settings.name.as_str() {
+                "" => error,
+                _ => Error::Unavailable(format!("upstream {}: {error}", target.settings.label())),
+            })?;
         }
         Ok(())
     }
 
-    /// Removes what nobody comes back for, if it is this gateway's turn; `None` if it is not. `abandoned_after` says after
-    /// how long without a new part an upload is taken for abandoned.
+    /// Removes what nobody comes back for, if it is this gateway's turn; `None` if it is not.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; the next sweep goes on.
-    pub async fn sweep(&self, abandoned_after: std::time::Duration) -> Result<Option<Swept>, Error> {
-        let abandoned_after = u64::try_from(abandoned_after.as_millis()).unwrap_or(u64::MAX);
+    pub async fn sweep(&self) -> Result<Option<Swept>, Error> {
         let buckets = self.buckets.all().await?;
         let mut all: Option<Swept> = None;
         for target in &self.targets {
@@ -197,6 +224,8 @@ impl UpstreamStore {
                 self.target(name).is_ok_and(|its| Arc::ptr_eq(its, target)) && !target.settings.foreign.contains(name)
             });
             let ours: Vec<BucketName> = ours.collect();
+            let abandoned_after = target.settings.abandoned_after.map_or(u128::MAX, |after| after.as_millis());
+            let abandoned_after = u64::try_from(abandoned_after).unwrap_or(u64::MAX);
             if let Some(swept) = sweep::in_turn(target, &ours, self.clock.now(), abandoned_after).await? {
                 let all = all.get_or_insert_default();
                 all.uploads += swept.uploads;
@@ -222,7 +251,8 @@ fn only_version(version: Option<&VersionId>) -> Result<(), Error> {
 #[async_trait]
 impl ObjectStore for UpstreamStore {
     async fn create_bucket(&self, bucket: Bucket) -> Result<(), Error> {
-        self.buckets.create(self.target(&bucket.name)?, bucket).await
+        let target = self.target(&bucket.name).map_err(|_| Error::Unsupported(NO_PLACE))?;
+        self.buckets.create(target, bucket).await
     }
 
     async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
@@ -235,6 +265,8 @@ impl ObjectStore for UpstreamStore {
 
     async fn buckets(&self) -> Result<Vec<Bucket>, Error> {
         let mut all = self.buckets.all().await?;
+        // What no upstream has any more can be neither read nor written.
+        all.retain(|bucket| self.target(&bucket.name).is_ok());
         for target in &self.targets {
             for name in &target.settings.foreign {
                 if all.iter().any(|bucket| bucket.name == *name) {
@@ -269,6 +301,18 @@ impl ObjectStore for UpstreamStore {
             Versioning::Never => Ok(()),
             Versioning::Enabled | Versioning::Suspended => Err(Error::Unsupported(NO_VERSIONS)),
         }
+    }
+
+    fn passes(&self, bucket: &BucketName, passage: Passage) -> bool {
+        self.target(bucket).is_ok_and(|target| pass::passes(&target.settings, bucket, passage))
+    }
+
+    async fn pass(&self, bucket: &BucketName, passage: Passage, document: Bytes) -> Result<Passed, Error> {
+        let target = self.at(bucket).await?;
+        if !pass::passes(&target.settings, bucket, passage) {
+            return Err(Error::Unsupported("this configuration of a bucket"));
+        }
+        pass::pass(target, bucket, passage, document).await
     }
 
     async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {
@@ -324,10 +368,7 @@ impl ObjectStore for UpstreamStore {
             return Ok(Deleted::Absent);
         }
         let claim = turn(&spot, at, &precondition).await?;
-        let removed = spot.remove().await;
-        if let Some(claim) = claim {
-            claim.release().await;
-        }
+        let removed = under(claim, spot.remove()).await;
         self.memory.forget(at);
         removed?;
         if let Some(name) = &spot.amends

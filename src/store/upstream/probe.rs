@@ -11,6 +11,7 @@ use super::client::{Again, Call, Client};
 use super::failure::Failure;
 use super::headers::{etag_of, meta_prefix};
 use super::listing::Ask;
+use super::pass;
 use super::put::fresh_write;
 use super::reserved::create_only;
 use super::settings::{Settings, Wire};
@@ -50,12 +51,13 @@ impl<'a> Probe<'a> {
         for suffix in ["", "-copy", "-parts", "-meta"] {
             self.remove(&format!("{}{suffix}", self.name)).await?;
         }
+        self.passages().await?;
         self.tell(abilities);
         Ok(abilities)
     }
 
     fn tell(&self, abilities: Abilities) {
-        let endpoint = &self.settings.endpoint;
+        let endpoint = self.settings.label();
         if !abilities.conditional_copy {
             tracing::info!(
                 %endpoint,
@@ -93,7 +95,7 @@ impl<'a> Probe<'a> {
     }
 
     fn wrong<T>(&self, what: &str, failure: impl std::fmt::Display) -> Result<T, Error> {
-        Err(Error::Unavailable(format!("upstream {}: {what}: {failure}", self.settings.endpoint)))
+        Err(Error::Unavailable(format!("upstream {}: {what}: {failure}", self.settings.label())))
     }
 
     /// Reaches the upstream, and makes the reserved bucket if it is not there.
@@ -109,6 +111,18 @@ impl<'a> Probe<'a> {
                 _ => Ok(()),
             },
             Err(failure) => self.wrong(&format!("cannot list the reserved bucket {bucket}"), failure),
+        }
+    }
+
+    /// Whether it knows what is to pass to it, and does nothing else instead.
+    async fn passages(&self) -> Result<(), Error> {
+        match pass::unknown(self.client, self.settings).await {
+            Ok(None) => Ok(()),
+            Ok(Some(passage)) => self.wrong(
+                &format!("pass_through names {passage:?}", passage = passage.to_string()),
+                format!("it does not know {}, and does the plain operation instead", passage.sub().name()),
+            ),
+            Err(failure) => self.wrong("cannot ask what it knows of buckets", failure),
         }
     }
 

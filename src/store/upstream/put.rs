@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::Method;
 use http::header::{DATE, HeaderMap, IF_MATCH};
 
-use super::claims::{Claim, claim_of};
+use super::claims::{Claim, claim_of, under};
 use super::client::{Again, Call};
 use super::failure::Failure;
 use super::gathered::Gathered;
@@ -186,11 +186,7 @@ impl ObjectWriter for PutWriter {
                 (Precondition::Absent, Way::Gathered(_)) | (Precondition::Is(_), _) => false,
             };
         let claim = if by_itself { None } else { Some(judged(&self.spot, &self.at, &commit.precondition).await?) };
-        let ended = self.end(&commit.precondition).await;
-        if let Some(claim) = claim {
-            claim.release().await;
-        }
-        let headers = ended?;
+        let headers = under(claim, self.end(&commit.precondition)).await?;
         let object = StoredObject {
             version: VersionId::null(),
             tag: tag_of(&etag_of(&headers), &self.write),

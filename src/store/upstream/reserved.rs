@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::listing::{Ask, MOST, Row, http_date};
 use super::settings::Wire;
 use crate::store::Error;
-use crate::types::Timestamp;
+use crate::types::{Clock, Timestamp};
 
 /// Seals what the gateways keep in the reserved place, and opens it. The key is none of the store's business.
 pub trait Seal: Send + Sync + fmt::Debug {
@@ -80,6 +80,11 @@ impl Reserved {
     #[cfg(test)]
     pub(super) fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// The gateway's own clock.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.client.clock)
     }
 
     pub(super) fn sealed(&self, name: &str, plain: &[u8]) -> Result<Bytes, Error> {

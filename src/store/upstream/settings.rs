@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::store::Passage;
 use crate::types::BucketName;
 
 /// Which words an upstream understands.
@@ -105,9 +106,23 @@ pub struct Mapped {
     pub prefix: String,
 }
 
+/// Which buckets an upstream has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Takes {
+    /// Those that it names.
+    Named,
+    /// And all that no other upstream names.
+    #[default]
+    Unnamed,
+}
+
 /// An upstream as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// What messages call it, where it is one of several; else nothing.
+    pub name: String,
+    /// Which buckets it has.
+    pub takes: Takes,
     /// Where it is.
     pub endpoint: Endpoint,
     /// The region that signatures name.
@@ -130,10 +145,14 @@ pub struct Settings {
     pub reserved: String,
     /// What precedes a bucket's name in the upstream, where other users have buckets there, too.
     pub bucket_prefix: String,
-    /// Buckets that are kept elsewhere than in a bucket of the same name.
+    /// Buckets that it has whatever else it takes, and where they are kept.
     pub buckets: BTreeMap<BucketName, Mapped>,
     /// Buckets that may hold objects which sealgate did not write: these are readable as they are.
     pub foreign: BTreeSet<BucketName>,
+    /// After how long without a new part an upload is given up; `None`: never.
+    pub abandoned_after: Option<Duration>,
+    /// What of a bucket's configurations passes to it. Nothing else does.
+    pub pass_through: BTreeSet<Passage>,
 }
 
 impl Settings {
@@ -141,6 +160,8 @@ impl Settings {
     #[must_use]
     pub fn new(endpoint: Endpoint, key: KeySource) -> Self {
         Self {
+            name: String::new(),
+            takes: Takes::Unnamed,
             endpoint,
             region: "us-east-1".to_owned(),
             wire: Wire::S3,
@@ -154,6 +175,17 @@ impl Settings {
             bucket_prefix: String::new(),
             buckets: BTreeMap::new(),
             foreign: BTreeSet::new(),
+            abandoned_after: None,
+            pass_through: BTreeSet::new(),
+        }
+    }
+
+    /// The upstream in a message: its name, if it has one, and its endpoint.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self.name.as_str() {
+            "" => self.endpoint.to_string(),
+            name => format!("{name} ({})", self.endpoint),
         }
     }
 

@@ -67,11 +67,12 @@ pub(super) async fn in_turn(
         return Ok(None);
     }
     let Some(claim) = Claim::take(reserved, "sweep").await? else { return Ok(None) };
-    let swept = sweep(target, buckets, now, abandoned_after).await;
-    let told = reserved.write(LAST, b"").await;
-    claim.release().await;
-    told?;
-    swept.map(Some)
+    let swept = async {
+        let swept = sweep(target, buckets, now, abandoned_after).await;
+        reserved.write(LAST, b"").await?;
+        swept
+    };
+    claim.hold(swept).await.map(Some)
 }
 
 /// Sweeps. `buckets` are those whose uploads in the upstream are ours, `abandoned_after` milliseconds.
@@ -96,9 +97,7 @@ pub(super) async fn sweep(
         }
         // Somebody may just complete it.
         let Some(claim) = Claim::take(&target.reserved, &multipart::claim_name(&at.id)).await? else { continue };
-        let aborted = multipart::abort(target, &at).await;
-        claim.release().await;
-        match aborted {
+        match claim.hold(multipart::abort(target, &at)).await {
             Ok(()) => swept.uploads += 1,
             Err(Error::NoSuchUpload) => {}
             Err(error) => return Err(error),

@@ -1,11 +1,12 @@
 //! One upstream at work: its client, its reserved place, and what it was found to be able to do.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use super::client::Client;
 use super::reserved::Reserved;
-use super::settings::{Mapped, Settings};
+use super::settings::{Endpoint, Mapped, Settings};
 use crate::store::Error;
 use crate::types::{BucketName, ObjectAt};
 
@@ -38,6 +39,26 @@ pub(super) struct Target {
     pub(super) settings: Settings,
     pub(super) reserved: Reserved,
     pub(super) abilities: Abilities,
+    pub(super) closed: Closed,
+}
+
+/// Buckets of an upstream in which no bucket can be made: they are the gateways', or there are others in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Closed {
+    reserved: BTreeSet<String>,
+    named: BTreeSet<String>,
+}
+
+impl Closed {
+    /// At an endpoint, by all that is said of upstreams there.
+    pub(super) fn at(endpoint: &Endpoint, all: &[Settings]) -> Self {
+        let mut closed = Self::default();
+        for settings in all.iter().filter(|settings| settings.endpoint == *endpoint) {
+            closed.reserved.insert(settings.reserved.clone());
+            closed.named.extend(settings.buckets.values().map(|place| place.bucket.clone()));
+        }
+        closed
+    }
 }
 
 impl fmt::Debug for Target {
@@ -60,9 +81,11 @@ pub(super) struct Spot {
 }
 
 impl Target {
-    /// Whether a client's bucket would be the reserved place.
+    /// Whether a client's bucket would be a reserved place, or one that other buckets are kept in.
     pub(super) fn is_reserved(&self, name: &BucketName) -> bool {
-        self.settings.place(name).bucket == self.settings.reserved
+        let place = self.settings.place(name).bucket;
+        let in_others = !self.settings.buckets.contains_key(name) && self.closed.named.contains(&place);
+        in_others || self.closed.reserved.contains(&place)
     }
 
     /// Where an object is.
@@ -76,5 +99,26 @@ impl Target {
             return Err(Error::Unsupported("with the bucket's prefix the key is longer than an upstream allows"));
         }
         Ok(Spot { target: Arc::clone(self), bucket, key, amends: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::KeySource;
+    use super::*;
+
+    #[test]
+    fn what_others_are_kept_in_is_closed_at_that_endpoint_only() {
+        let at = |endpoint: &str, reserved: &str| {
+            let settings = Settings::new(endpoint.parse().unwrap(), KeySource::File("/k".into()));
+            Settings { reserved: reserved.to_owned(), ..settings }
+        };
+        let mut one = at("http://one", "sys-a");
+        one.buckets.insert("photos".parse().unwrap(), Mapped { bucket: "shared".into(), prefix: "p/".into() });
+        let all = [one, at("http://one", "sys-b"), at("http://two", "sys-c")];
+        let here = Closed::at(&all[0].endpoint, &all);
+        assert_eq!(here.reserved, ["sys-a".to_owned(), "sys-b".to_owned()].into());
+        assert_eq!(here.named, ["shared".to_owned()].into());
+        assert!(Closed::at(&all[2].endpoint, &all).named.is_empty());
     }
 }

@@ -15,6 +15,7 @@ use crate::types::SystemClock;
 
 mod fleet;
 mod objects;
+mod several;
 mod sweep;
 mod uploads;
 

@@ -115,3 +115,32 @@ async fn a_condition_at_completion_is_judged_though_the_upstream_ignores_it() {
     store.complete(&up, completion(Precondition::Is(tag))).await.unwrap();
     assert_eq!(body_of(&store, "a").await.unwrap().len(), 6 * MIB + 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs SEALGATE_TEST_UPSTREAM"]
+async fn ten_thousand_small_parts_make_the_body() {
+    use futures::{StreamExt as _, stream};
+
+    let settings = settings();
+    let (_guard, upstream) = gateway(&settings).await;
+    let store: Store = upstream.clone();
+    with_bucket(&store).await;
+    let up = upload("a", 1);
+    start(&store, &up).await;
+    let bytes = |number: u32| noise(100 + number as usize % 7, u64::from(number));
+    // 7,919 is a prime: every number once, in no order.
+    let numbers = (0..10_000u32).map(|nth| nth * 7_919 % 10_000 + 1);
+    let sent = numbers.map(|number| {
+        let (store, up) = (&store, &up);
+        async move { send(store, up, number, &bytes(number)).await.unwrap() }
+    });
+    let mut parts: Vec<_> = stream::iter(sent).buffer_unordered(64).collect().await;
+    parts.sort_by_key(|part| part.number);
+    let manifest = noise(500_000, 1);
+    let done = complete(&store, &up, &parts.iter().collect::<Vec<_>>(), &manifest).await.unwrap();
+    let mut whole: Vec<u8> = (1..=10_000).flat_map(bytes).collect();
+    whole.extend(&manifest);
+    assert_eq!(done.len, CipherOffset(whole.len() as u64));
+    assert!(body_of(&store, "a").await.unwrap() == whole);
+    assert_eq!(left(&upstream).await, Vec::<String>::new());
+}

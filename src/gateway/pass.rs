@@ -1,0 +1,52 @@
+//! Configurations of a bucket that the store's own upstream keeps and follows: they touch neither bodies nor keys.
+
+use bytes::Bytes;
+
+use crate::identity::{Action, Requester};
+use crate::store::{Passage, Passed, SubResource, Verb};
+use crate::types::BucketName;
+
+use super::{Error, Gateway};
+
+impl Gateway {
+    /// Whether this passes to the upstream of a bucket. By the configuration alone: it says nothing of the bucket.
+    #[must_use]
+    pub fn passes(&self, bucket: &BucketName, passage: Passage) -> bool {
+        self.store.passes(bucket, passage)
+    }
+
+    /// Has the upstream do it, for a caller who may. `document` goes as it is.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::AccessDenied`]; [`Error::NotImplemented`] where it does not pass.
+    pub async fn pass(
+        &self,
+        caller: &Requester,
+        bucket: &BucketName,
+        passage: Passage,
+        document: Bytes,
+    ) -> Result<Passed, Error> {
+        self.bucket_for(caller, bucket, action(passage)).await?;
+        Ok(self.store.pass(bucket, passage, document).await?)
+    }
+}
+
+/// The right that it takes.
+/// See <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>.
+fn action(passage: Passage) -> Action {
+    let reads = passage.verb() == Verb::Get;
+    let either = |read, write| if reads { read } else { write };
+    match passage.sub() {
+        SubResource::Accelerate => either(Action::GetAccelerateConfiguration, Action::PutAccelerateConfiguration),
+        SubResource::Lifecycle => either(Action::GetLifecycleConfiguration, Action::PutLifecycleConfiguration),
+        SubResource::Logging => either(Action::GetBucketLogging, Action::PutBucketLogging),
+        SubResource::Notification => either(Action::GetBucketNotification, Action::PutBucketNotification),
+        SubResource::ObjectLock => {
+            either(Action::GetBucketObjectLockConfiguration, Action::PutBucketObjectLockConfiguration)
+        }
+        SubResource::Replication => either(Action::GetReplicationConfiguration, Action::PutReplicationConfiguration),
+        SubResource::RequestPayment => either(Action::GetBucketRequestPayment, Action::PutBucketRequestPayment),
+        SubResource::Website if passage.verb() == Verb::Delete => Action::DeleteBucketWebsite,
+        SubResource::Website => either(Action::GetBucketWebsite, Action::PutBucketWebsite),
+    }
+}

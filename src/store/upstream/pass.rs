@@ -1,0 +1,138 @@
+//! What passes to the upstream and back: a bucket's configurations that touch neither bodies nor keys, where the operator
+//! lists them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderName};
+use md5::Digest as _;
+
+use super::client::{Again, Call, Client};
+use super::failure::Failure;
+use super::settings::{Mapped, Settings};
+use super::target::Target;
+use super::xml;
+use crate::store::{Error, Passage, Passed, SubResource, Verb};
+use crate::types::BucketName;
+
+/// What an upstream says of the gateway and not of the client's request.
+const OURS: [&str; 6] = [
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "NoSuchBucket",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UserSuspended",
+];
+
+/// Whether a bucket's upstream is to be asked. Not for a bucket that is a part of an upstream's: what is said there would
+/// be said of the others in it, too.
+pub(super) fn passes(settings: &Settings, name: &BucketName, passage: Passage) -> bool {
+    settings.pass_through.contains(&passage) && settings.place(name).prefix.is_empty()
+}
+
+/// Asks, and gives the answer.
+pub(super) async fn pass(
+    target: &Target,
+    name: &BucketName,
+    passage: Passage,
+    document: Bytes,
+) -> Result<Passed, Error> {
+    let Mapped { bucket, .. } = target.settings.place(name);
+    let method = match passage.verb() {
+        Verb::Delete => Method::DELETE,
+        Verb::Get => Method::GET,
+        Verb::Put => Method::PUT,
+    };
+    let mut call = Call::bucket(method, &bucket).query(passage.sub().name(), "");
+    if passage.verb() == Verb::Put {
+        // S3 wants one of its checksums with most of these, and each of them takes this one.
+        let digest = STANDARD.encode(md5::Md5::digest(&document));
+        call = call.header(HeaderName::from_static("content-md5"), &digest).header(CONTENT_TYPE, "application/xml");
+    }
+    match target.client.ask(&call, document, Again::Always).await {
+        Ok((_, answer)) if passage.verb() != Verb::Get || is_of(passage.sub(), &answer) => {
+            Ok(Passed::Done(if passage.verb() == Verb::Get { answer } else { Bytes::new() }))
+        }
+        Ok(_) => Err(Error::Unsupported("this configuration of a bucket, in the store behind sealgate,")),
+        Err(failure) => refused(failure),
+    }
+}
+
+fn refused(failure: Failure) -> Result<Passed, Error> {
+    match failure {
+        Failure::Answer { status, code, message, .. }
+            if (status.is_client_error() || status.as_u16() == 501) && is_code(&code) && !OURS.contains(&&*code) =>
+        {
+            Ok(Passed::Refused { status: status.as_u16(), code, message })
+        }
+        failure => match Error::from(failure) {
+            // Of a bucket that is there for the gateways.
+            Error::NoSuchBucket | Error::NoSuchObject => {
+                Err(Error::Unavailable("the upstream does not know the bucket".to_owned()))
+            }
+            other => Err(other),
+        },
+    }
+}
+
+fn is_code(code: &str) -> bool {
+    (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether a document describes this sub-resource, and is not the answer to a plain GET.
+fn is_of(sub: SubResource, document: &[u8]) -> bool {
+    xml::parse(document).is_ok_and(|root| root.name == sub.root())
+}
+
+/// The first of the listed sub-resources that the upstream does not know: asked for it, it lists the bucket. What it would
+/// do instead of a deletion nobody wants to know.
+pub(super) async fn unknown(client: &Client, settings: &Settings) -> Result<Option<Passage>, Failure> {
+    for &passage in &settings.pass_through {
+        let call = Call::bucket(Method::GET, &settings.reserved).query(passage.sub().name(), "");
+        match client.ask(&call, Bytes::new(), Again::Always).await {
+            Ok((_, document)) if !is_of(passage.sub(), &document) => return Ok(Some(passage)),
+            Err(failure @ (Failure::Unreached(_) | Failure::Broken(_))) => return Err(failure),
+            // That it has none, or that it does not do this, it says itself.
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, StatusCode};
+
+    fn answered(status: u16, code: &str) -> Result<Passed, Error> {
+        let body = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
+        refused(Failure::answer(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes()))
+    }
+
+    #[test]
+    fn what_the_client_did_wrong_is_its_business_and_nothing_else() {
+        for (status, code) in [(404, "NoSuchLifecycleConfiguration"), (400, "MalformedXML"), (501, "NotImplemented")] {
+            let expected = Passed::Refused { status, code: code.to_owned(), message: "m".to_owned() };
+            assert_eq!(answered(status, code).unwrap(), expected);
+        }
+        for (status, code) in [
+            (403, "SignatureDoesNotMatch"),
+            (403, "AccessDenied"),
+            (404, "NoSuchBucket"),
+            (500, "InternalError"),
+            (400, "<b>"),
+            (404, ""),
+        ] {
+            assert!(matches!(answered(status, code), Err(Error::Unavailable(_))), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_listing_describes_nothing() {
+        assert!(is_of(SubResource::Lifecycle, b"<LifecycleConfiguration xmlns=\"x\"/>"));
+        assert!(!is_of(SubResource::Accelerate, b"<ListBucketResult></ListBucketResult>"));
+        assert!(!is_of(SubResource::Accelerate, b""));
+    }
+}
