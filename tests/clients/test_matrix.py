@@ -235,11 +235,16 @@ def test_a_request_replaces_the_buckets_default_as_a_unit(gateway, kms, keys, mo
     answer = service | {"SSEKMSKeyId": kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]["Arn"]}
     by_service = Mode("KMS without a key", service, {}, answer)
     requests = [Mode("nothing"), modes["SSE-S3"], by_service, modes["KMS two"], modes["SSE-C one"]]
+
+    def default_of(mode):
+        """A bucket's own CMK has bucket keys unless its rule says otherwise."""
+        return Mode(mode.name, mode.write, mode.repeat, mode.answer | {"BucketKeyEnabled": True})
+
     rules = {
         "nothing": (None, modes["SSE-S3"]),
         "SSE-S3": ({"SSEAlgorithm": "AES256"}, modes["SSE-S3"]),
-        "KMS without a key": ({"SSEAlgorithm": "aws:kms"}, by_service),
-        "KMS one": ({"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": keys["one"]}, modes["KMS one"]),
+        "KMS without a key": ({"SSEAlgorithm": "aws:kms"}, default_of(by_service)),
+        "KMS one": ({"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": keys["one"]}, default_of(modes["KMS one"])),
     }
     for name, (rule, default) in rules.items():
         if rule:

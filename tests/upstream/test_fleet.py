@@ -67,12 +67,14 @@ def test_the_upstream_holds_ciphertext_only(place):
             assert b"canary" not in straight.get_object(Bucket=bucket, Key=row["Key"])["Body"].read(), row["Key"]
 
 
-def test_a_disabled_key_is_refused_by_every_gateway_within_two_seconds(place):
+@pytest.mark.parametrize("bucket_key", [False, True])
+def test_a_disabled_key_is_refused_by_every_gateway_within_two_seconds(place, bucket_key):
+    """Also where the other gateway remembers a bucket key that it has just used."""
     one, two = place.gateway(), place.gateway()
     s3, kms = one.client(), one.client("kms")
     s3.create_bucket(Bucket="bucket")
     cmk = kms.create_key()["KeyMetadata"]["KeyId"]
-    s3.put_object(Bucket="bucket", Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=cmk)
+    s3.put_object(Bucket="bucket", Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=cmk, BucketKeyEnabled=bucket_key)
     time.sleep(2)
     assert two.client().get_object(Bucket="bucket", Key="k")["Body"].read() == b"x"
     kms.disable_key(KeyId=cmk)

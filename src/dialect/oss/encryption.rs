@@ -29,7 +29,8 @@ pub(super) fn read(document: &[u8]) -> Result<BucketDefault, Face> {
                     return Err(Face::argument("KMSDataEncryption", other, "The data encryption must be SM4."));
                 }
             };
-            return Ok(BucketDefault::Kms { key: key.map(str::to_owned), bucket_key: false, cipher });
+            // OSS has no word for bucket keys; a bucket's own key has them.
+            return Ok(BucketDefault::Kms { key: key.map(str::to_owned), bucket_key: true, cipher });
         }
         sse::AES256 => DataCipher::Aes256,
         sse::SM4 => DataCipher::Sm4,
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_read_in_any_order_and_empty_elements_say_nothing() {
-        let kms = BucketDefault::Kms { key: Some("k".into()), bucket_key: false, cipher: DataCipher::Sm4 };
+        let kms = BucketDefault::Kms { key: Some("k".into()), bucket_key: true, cipher: DataCipher::Sm4 };
         let text = "<KMSDataEncryption>SM4</KMSDataEncryption><KMSMasterKeyID>k</KMSMasterKeyID><SSEAlgorithm>KMS</SSEAlgorithm>";
         assert_eq!(rule(text), Ok(kms));
         let text = "<SSEAlgorithm>AES256</SSEAlgorithm><KMSMasterKeyID></KMSMasterKeyID><KMSDataEncryption/>";
@@ -135,8 +136,8 @@ mod tests {
         for cipher in [DataCipher::Aes256, DataCipher::Sm4] {
             for default in [
                 BucketDefault::S3 { cipher },
-                BucketDefault::Kms { key: None, bucket_key: false, cipher },
-                BucketDefault::Kms { key: Some("alias/a".into()), bucket_key: false, cipher },
+                BucketDefault::Kms { key: None, bucket_key: true, cipher },
+                BucketDefault::Kms { key: Some("alias/a".into()), bucket_key: true, cipher },
             ] {
                 assert_eq!(read(&write(&default)), Ok(default));
             }

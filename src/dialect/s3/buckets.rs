@@ -166,7 +166,8 @@ fn parse_rules(configuration: dto::ServerSideEncryptionConfiguration, blocks: bo
         None if blocks => return Ok(BucketDefault::S3 { cipher: DataCipher::Aes256 }),
         None => return Err(Face::malformed_xml()),
     };
-    let bucket_key = rule.bucket_key_enabled == Some(true);
+    // A bucket's own key is what bucket keys are for: only who says so goes without.
+    let bucket_key = rule.bucket_key_enabled != Some(false);
     let key = default.kms_master_key_id;
     match default.sse_algorithm.as_str() {
         ServerSideEncryption::AES256 if key.is_some() => Err(Face::invalid_argument(
@@ -239,7 +240,9 @@ mod tests {
         assert_eq!(parse(vec![rule("AES256", None, None), rule("AES256", None, None)]), Err("MalformedXML"));
         assert_eq!(parse(vec![rule("AES256", Some("k"), None)]), Err("InvalidArgument"));
         let flagged = BucketDefault::Kms { key: None, bucket_key: true, cipher };
-        assert_eq!(parse(vec![rule("aws:kms", None, Some(true))]), Ok(flagged));
+        for flag in [None, Some(true)] {
+            assert_eq!(parse(vec![rule("aws:kms", None, flag)]), Ok(flagged.clone()), "on unless it is switched off");
+        }
         assert_eq!(parse(vec![rule("aws:kms:dsse", None, None)]), Err("InvalidArgument"));
         assert_eq!(parse(vec![rule("ROT13", None, None)]), Err("MalformedXML"));
         let mut empty = rule("AES256", None, None);
