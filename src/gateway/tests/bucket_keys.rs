@@ -21,15 +21,6 @@ async fn default_of(house: &House, bucket: &str, cmk: &str) {
     house.gateway.put_bucket_encryption(&house.caller, &bucket.parse().unwrap(), rule).await.unwrap();
 }
 
-fn by_bucket_key(key: &str) -> Option<SseRequest> {
-    Some(SseRequest::Kms {
-        key: Some(KeyRef(key.to_owned())),
-        context: None,
-        bucket_key: true,
-        cipher: DataCipher::Aes256,
-    })
-}
-
 async fn epochs(house: &House, bucket: &str) -> usize {
     let bucket = house.store.bucket(&bucket.parse().unwrap()).await.unwrap();
     bucket.configs.keys().filter(|kind| kind.starts_with("bucket-key/")).count()

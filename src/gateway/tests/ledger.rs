@@ -32,7 +32,7 @@ async fn no_key_seals_twice_through_retries_copies_and_crashes() {
     for round in 0..rounds() {
         let object = at("one", ["a", "b", "c"][round % 3]);
         let sm4 = Some(SseRequest::S3 { cipher: DataCipher::Sm4 });
-        for sse in [None, under(&cmk), Some(SseRequest::Customer(customer(1))), sm4] {
+        for sse in [None, under(&cmk), by_bucket_key(&cmk), Some(SseRequest::Customer(customer(1))), sm4] {
             // The same bytes under the same key, again and again.
             house.put_under(&object, &small, sse).await;
         }
@@ -48,7 +48,12 @@ async fn no_key_seals_twice_through_retries_copies_and_crashes() {
         house.put(&object, &large).await;
         house.put_under(&at("two", "kms"), &large, under(&cmk)).await;
         let aes = Some(SseRequest::S3 { cipher: DataCipher::Aes256 });
-        for (from, sse) in [(&object, None), (&object, under(&cmk)), (&at("two", "kms"), aes)] {
+        for (from, sse) in [
+            (&object, None),
+            (&object, under(&cmk)),
+            (&at("two", "kms"), by_bucket_key(&cmk)),
+            (&at("two", "kms"), aes),
+        ] {
             house
                 .gateway
                 .copy_object(&house.caller, CopyRequest { sse, ..copy(from, &at("two", "copy")) })

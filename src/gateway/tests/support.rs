@@ -124,6 +124,15 @@ pub(super) fn under(key: &str) -> Option<SseRequest> {
     })
 }
 
+pub(super) fn by_bucket_key(key: &str) -> Option<SseRequest> {
+    Some(SseRequest::Kms {
+        key: Some(KeyRef(key.to_owned())),
+        context: None,
+        bucket_key: true,
+        cipher: DataCipher::Aes256,
+    })
+}
+
 pub(super) fn body(bytes: &[u8]) -> PlainBody {
     let chunks: Vec<_> = bytes.chunks(100_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
     PlainBody {
