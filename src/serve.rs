@@ -105,11 +105,7 @@ pub async fn serve_through(
     let Rooms { front, kept, keystore, gateway, store, trail } = rooms(&config, &clock, &metrics, through).await?;
     let tended = Arc::clone(&keystore);
     let ear = match config.store {
-        StoreKind::Local => {
-            let directory = config.data_dir.clone();
-            let ear = blocking(move || control::open(&directory).map_err(Error::DataDir)).await?;
-            Some(tokio::net::UnixListener::from_std(ear).map_err(Error::DataDir)?)
-        }
+        StoreKind::Local => ear(&config).await,
         // Tools work beside the gateways there.
         StoreKind::Upstream => None,
     };
@@ -166,6 +162,19 @@ pub async fn serve_through(
     let (drained, _, stopped, (), (), ()) = tokio::join!(serving, admin, stopped, tending, delivering, hearing);
     tracing::info!(cut = drained.cut, "drained");
     stopped
+}
+
+/// The operator's socket. Where none can be made, as on some network file systems, clients are served without it.
+async fn ear(config: &Config) -> Option<tokio::net::UnixListener> {
+    let directory = config.data_dir.clone();
+    let opened = blocking(move || control::open(&directory).map_err(Error::DataDir)).await;
+    match opened.and_then(|ear| tokio::net::UnixListener::from_std(ear).map_err(Error::DataDir)) {
+        Ok(ear) => Some(ear),
+        Err(error) => {
+            tracing::warn!(%error, "without the operator's socket, rewrap and usage need the gateway stopped");
+            None
+        }
+    }
 }
 
 /// Where finished files of the audit trail go, if anywhere.
