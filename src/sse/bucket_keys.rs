@@ -176,6 +176,14 @@ impl BucketKeys {
         Lease { epoch, key, wraps }
     }
 
+    /// Leaves so many wraps to every bucket key that this process has wrapped by.
+    #[cfg(test)]
+    pub(super) fn leave_wraps(&self, left: u64) {
+        for (_, wraps) in self.spent.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            wraps.store(WRAP_BUDGET.saturating_sub(left), Ordering::Relaxed);
+        }
+    }
+
     fn is_spent(&self, id: EpochId) -> bool {
         let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         spent.get(&id).is_some_and(|(_, wraps)| wraps.load(Ordering::Relaxed) >= WRAP_BUDGET)

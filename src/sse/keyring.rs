@@ -58,6 +58,12 @@ impl Keyring {
         Self { bucket_keys: BucketKeys::new(ttl), ..self }
     }
 
+    /// Leaves so many wraps to the bucket keys that are in use.
+    #[cfg(test)]
+    pub(crate) fn leave_wraps(&self, left: u64) {
+        self.bucket_keys.leave_wraps(left);
+    }
+
     /// Wipes the bucket keys whose time is over, used again or not.
     pub fn sweep(&self) {
         self.bucket_keys.sweep();

@@ -54,6 +54,21 @@ async fn get_as(house: &House, caller: &Requester, at: &ObjectAt) -> Result<(), 
 }
 
 #[tokio::test]
+async fn a_bucket_key_whose_wraps_are_spent_has_a_successor() {
+    let (house, _) = flagged().await;
+    house.put(&at("one", "first"), b"1").await;
+    assert_eq!(epochs(&house, "one").await, 1);
+    house.gateway.keys.leave_wraps(2);
+    for (object, expected) in [("second", 1), ("third", 1), ("fourth", 2), ("fifth", 2)] {
+        house.put(&at("one", object), object.as_bytes()).await;
+        assert_eq!(epochs(&house, "one").await, expected, "{object}");
+    }
+    assert_eq!(house.bytes(&at("one", "first")).await, b"1");
+    assert_eq!(house.bytes(&at("one", "third")).await, b"third");
+    assert_eq!(house.bytes(&at("one", "fifth")).await, b"fifth");
+}
+
+#[tokio::test]
 async fn a_thousand_writes_and_reads_ask_the_cmk_twice() {
     let (house, cmk) = flagged().await;
     let objects: Vec<_> = (0..500).map(|n| at("one", &format!("object {n}"))).collect();
