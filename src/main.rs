@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use sealgate::config::{Config, Flags};
 use sealgate::kms::embedded::RootKey;
 use sealgate::store::local::rebuild::rebuild;
-use sealgate::types::{Clock as _, ObjectAt, SystemClock, VersionId};
+use sealgate::types::{BucketName, Clock as _, ObjectAt, SystemClock, VersionId};
 use sealgate::{audit, control, encrypt, gateway, logging, rewrap, serve, tools, usage, verify, walk};
 
 #[global_allocator]
@@ -236,6 +236,18 @@ fn run_rebuild(data_dir: &Path) -> ExitCode {
     if rebuilt.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What async code runs on.
+fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| fail(&error, 1))
+}
+
+/// What a tool needs that works on a bucket.
+fn for_bucket(flags: &Flags, bucket: &str) -> Result<(Config, BucketName, tokio::runtime::Runtime), ExitCode> {
+    let config = Config::load(flags).map_err(|error| fail(&error, WRONG_USE))?;
+    let bucket = bucket.parse::<BucketName>().map_err(|error| fail(&error, WRONG_USE))?;
+    Ok((config, bucket, runtime()?))
+}
+
 /// Verifies with a progress bar, where standard error is a terminal. Objects that do not verify end it with 1.
 fn run_verify(verifying: Verifying) -> ExitCode {
     let names: Result<Vec<_>, _> = verifying.bucket.iter().map(|name| name.parse()).collect();
@@ -244,9 +256,9 @@ fn run_verify(verifying: Verifying) -> ExitCode {
         (Err(error), _) => return fail(&error, WRONG_USE),
         (_, Err(error)) => return fail(&error, WRONG_USE),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error, 1),
+        Err(code) => return code,
     };
     let rate = verifying.rate.map(|rate| rate.saturating_mul(1 << 20));
     let plan = verify::Plan { buckets, cursor: verifying.cursor, rate, key: verifying.key };
@@ -270,14 +282,9 @@ fn run_verify(verifying: Verifying) -> ExitCode {
 /// Encrypts a bucket with a progress bar, where standard error is a terminal. Objects that are not encrypted in the end make
 /// it end with 1: it can be run again.
 fn run_encrypt(encrypting: Encrypting) -> ExitCode {
-    let (config, bucket) = match (Config::load(&encrypting.flags), encrypting.bucket.parse()) {
-        (Ok(config), Ok(bucket)) => (config, bucket),
-        (Err(error), _) => return fail(&error, WRONG_USE),
-        (_, Err(error)) => return fail(&error, WRONG_USE),
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error, 1),
+    let (config, bucket, runtime) = match for_bucket(&encrypting.flags, &encrypting.bucket) {
+        Ok(ready) => ready,
+        Err(code) => return code,
     };
     let rate = encrypting.rate.map(|rate| rate.saturating_mul(1 << 20));
     let plan = encrypt::Plan { bucket, prefix: encrypting.prefix, dry_run: encrypting.dry_run, rate };
@@ -299,14 +306,9 @@ fn run_encrypt(encrypting: Encrypting) -> ExitCode {
 
 /// Moves a bucket's epochs: by the gateway that runs on the data directory, or without one.
 fn run_rewrap(rewrapping: Rewrapping) -> ExitCode {
-    let (config, bucket) = match (Config::load(&rewrapping.flags), rewrapping.bucket.parse()) {
-        (Ok(config), Ok(bucket)) => (config, bucket),
-        (Err(error), _) => return fail(&error, WRONG_USE),
-        (_, Err(error)) => return fail(&error, WRONG_USE),
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error, 1),
+    let (config, bucket, runtime) = match for_bucket(&rewrapping.flags, &rewrapping.bucket) {
+        Ok(ready) => ready,
+        Err(code) => return code,
     };
     let after = match rewrapping.cursor.as_deref().map(walk::read_cursor).transpose() {
         Ok(after) => after.flatten(),
@@ -327,9 +329,9 @@ fn run_usage(using: &Using) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error, WRONG_USE),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error, 1),
+        Err(code) => return code,
     };
     let mut code = ExitCode::FAILURE;
     let bar = indicatif::ProgressBar::new_spinner();
@@ -496,9 +498,9 @@ fn run_gateway(flags: &Flags) -> ExitCode {
     if let Err(error) = logging::init(config.log_format, config.log_level) {
         return fail(&error, 1);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error, 1),
+        Err(code) => return code,
     };
     match runtime.block_on(serve::serve(config)) {
         Ok(()) => ExitCode::SUCCESS,
