@@ -76,7 +76,9 @@ text_type! {
 }
 
 text_type! {
-    /// A version of an object: `null`, or 32 lower-case hex digits.
+    /// A version of an object: `null`, or 32 lower-case hex digits, the id that its write was made with. Where the store is
+    /// somebody else's, a dot and that store's own id follow; before the dot can stand `marker` and `foreign`, too, for
+    /// what no write of ours made.
     VersionId
 }
 
@@ -142,7 +144,7 @@ impl VersionId {
     /// The version of an object in a bucket that was never versioned.
     #[must_use]
     pub fn null() -> Self {
-        Self("null".to_owned())
+        Self(Self::NULL.to_owned())
     }
 
     /// A version id of these bits.
@@ -151,18 +153,66 @@ impl VersionId {
         Self(hex::encode(bits))
     }
 
+    /// The version that another store keeps as `own`: of the write that was made with an id, or of none of ours.
+    ///
+    /// # Errors
+    /// [`ParseError::VersionId`] for what is no version id.
+    pub fn kept(write: Option<&str>, own: &str) -> Result<Self, ParseError> {
+        if own == Self::NULL { Ok(Self::null()) } else { format!("{}.{own}", write.unwrap_or(Self::FOREIGN)).parse() }
+    }
+
+    /// The delete marker that another store keeps as `own`.
+    ///
+    /// # Errors
+    /// [`ParseError::VersionId`] for what is no version id.
+    pub fn marker(own: &str) -> Result<Self, ParseError> {
+        if own == Self::NULL { Ok(Self::null()) } else { format!("{}.{own}", Self::MARKER).parse() }
+    }
+
     /// Whether this is the `null` version.
     #[must_use]
     pub fn is_null(&self) -> bool {
-        self.0 == "null"
+        self.0 == Self::NULL
     }
+
+    /// Whether this can be a delete marker's only. That of another store's `null` version is not told by its id.
+    #[must_use]
+    pub fn is_marker(&self) -> bool {
+        self.write() == Self::MARKER
+    }
+
+    /// The id that the write was made with: all of it, or what stands before the dot.
+    #[must_use]
+    pub fn write(&self) -> &str {
+        self.0.split_once('.').map_or(&self.0, |(write, _)| write)
+    }
+
+    /// What another store calls this version; `None` for an id that came from no other store.
+    #[must_use]
+    pub fn own(&self) -> Option<&str> {
+        if self.is_null() { Some(&self.0) } else { self.0.split_once('.').map(|(_, own)| own) }
+    }
+
+    const NULL: &str = "null";
+    const MARKER: &str = "marker";
+    const FOREIGN: &str = "foreign";
+    /// The longest id of another store, in bytes. S3 allows 1,024 for all of an id.
+    const MAX_OWN: usize = 512;
 }
 
 impl FromStr for VersionId {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        if text == "null" || is_hex_id(text) { Ok(Self(text.to_owned())) } else { Err(ParseError::VersionId) }
+        let fits = match text.split_once('.') {
+            None => text == Self::NULL || is_hex_id(text),
+            Some((write, own)) => {
+                (is_hex_id(write) || write == Self::MARKER || write == Self::FOREIGN)
+                    && (1..=Self::MAX_OWN).contains(&own.len())
+                    && own.bytes().all(|b| b.is_ascii_graphic())
+            }
+        };
+        if fits { Ok(Self(text.to_owned())) } else { Err(ParseError::VersionId) }
     }
 }
 

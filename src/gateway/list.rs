@@ -4,7 +4,6 @@ use crate::identity::{Action, Requester};
 use crate::store::{ListEntry, ListQuery, StoredObject, UploadEntry, UploadQuery, VersionEntry, VersionQuery};
 use crate::types::{BucketName, ObjectAt, ObjectKey};
 
-use super::opened::lacks_manifest;
 use super::{
     Error, Gateway, ListedEntry, ListedObject, ListedUpload, ListedUploadEntry, ListedVersion, Listing, UploadListing,
     VersionListing,
@@ -47,7 +46,7 @@ impl Gateway {
         for entry in page.entries {
             entries.push(match entry {
                 ListEntry::Prefix(prefix) => ListedEntry::Prefix(prefix),
-                ListEntry::Object { key, object } => match self.listed_now(name, key, object).await? {
+                ListEntry::Object { key, object } => match self.listed(name, key, object, true).await? {
                     Some(listed) => ListedEntry::Object(listed),
                     None => continue,
                 },
@@ -67,47 +66,42 @@ impl Gateway {
             return Ok(VersionListing { entries: Vec::new(), truncated: false, owner: bucket.owner });
         }
         let page = self.store.list_versions(name, query).await?;
-        let listed = |entry| match entry {
-            VersionEntry::Prefix(prefix) => Ok(ListedVersion::Prefix(prefix)),
-            VersionEntry::Marker { key, latest, version, modified } => {
-                Ok(ListedVersion::Marker { key, version, latest, modified })
-            }
-            VersionEntry::Object { key, latest, object } => {
-                let version = object.version.clone();
-                let object = self.listed(name, key, object)?;
-                Ok(ListedVersion::Object { object, version, latest })
-            }
-        };
-        let entries = page.entries.into_iter().map(listed).collect::<Result<_, Error>>()?;
+        let mut entries = Vec::with_capacity(page.entries.len());
+        for entry in page.entries {
+            entries.push(match entry {
+                VersionEntry::Prefix(prefix) => ListedVersion::Prefix(prefix),
+                VersionEntry::Marker { key, latest, version, modified } => {
+                    ListedVersion::Marker { key, version, latest, modified }
+                }
+                VersionEntry::Object { key, latest, object } => {
+                    let version = object.version.clone();
+                    match self.listed(name, key, object, latest).await? {
+                        Some(object) => ListedVersion::Object { object, version, latest },
+                        None => continue,
+                    }
+                }
+            });
+        }
         Ok(VersionListing { entries, truncated: page.truncated, owner: bucket.owner })
     }
 
-    /// A row. One of which the store gave too short an end is looked at on its own; `None`: it is gone by now.
-    async fn listed_now(
+    /// A row; `None`: it is gone by now.
+    async fn listed(
         &self,
         bucket: &BucketName,
         key: ObjectKey,
         object: StoredObject,
+        latest: bool,
     ) -> Result<Option<ListedObject>, Error> {
-        if !lacks_manifest(&object) {
-            return self.listed(bucket, key, object).map(Some);
-        }
-        match self.look(&ObjectAt { bucket: bucket.clone(), key: key.clone() }, None).await {
-            Ok(looked) => self.listed(bucket, key, looked.object).map(Some),
-            Err(Error::NoSuchKey) => Ok(None),
-            Err(other) => Err(other),
-        }
-    }
-
-    fn listed(&self, bucket: &BucketName, key: ObjectKey, object: StoredObject) -> Result<ListedObject, Error> {
-        let looked = self.verify(&ObjectAt { bucket: bucket.clone(), key: key.clone() }, object)?;
-        Ok(ListedObject {
-            key,
+        let at = ObjectAt { bucket: bucket.clone(), key };
+        let Some(looked) = self.verify_row(&at, object, latest).await? else { return Ok(None) };
+        Ok(Some(ListedObject {
+            key: at.key,
             etag: looked.etag(),
             size: looked.summary.plain_len.0,
             modified: looked.object.modified,
             kind: looked.summary.kind,
-        })
+        }))
     }
 
     /// A page of the bucket's uploads in progress.

@@ -140,18 +140,39 @@ impl Gateway {
         if asked.is_some_and(|asked| *asked != object.version) {
             return Err(Error::Integrity(crate::sse::Error::MetadataMac));
         }
-        self.verify(at, object)
+        self.verify(at, object, asked.is_none())
     }
 
-    pub(super) fn verify(&self, at: &ObjectAt, object: StoredObject) -> Result<Looked, Error> {
+    /// Verifies a row of a listing, `latest` where it is the current version. One of which the store gave too short an end
+    /// is looked at on its own; `None`: it is gone by now.
+    pub(super) async fn verify_row(
+        &self,
+        at: &ObjectAt,
+        object: StoredObject,
+        latest: bool,
+    ) -> Result<Option<Looked>, Error> {
+        if !lacks_manifest(&object) {
+            return self.verify(at, object, latest).map(Some);
+        }
+        let version = (!latest).then_some(&object.version);
+        match self.look(at, version).await {
+            Ok(looked) => Ok(Some(looked)),
+            Err(Error::NoSuchKey | Error::NoSuchVersion | Error::DeleteMarker { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Verifies what came, `latest` where it came as the current version.
+    pub(super) fn verify(&self, at: &ObjectAt, object: StoredObject, latest: bool) -> Result<Looked, Error> {
         if object.metadata.envelope.is_empty() && self.store.may_be_foreign(&at.bucket) {
-            self.store.keep_summary(at, &object);
+            self.store.keep_summary(at, &object, latest);
             return Ok(Looked::foreign(object));
         }
         let envelope = self.keys.verify(at, &object.metadata).map_err(Error::Integrity)?;
         let summary = self.summary_from(at, &object)?;
         // The MAC pins the version: a store cannot serve one under another's id.
-        if !object.version.is_null() && envelope.version.as_ref() != Some(&object.version) {
+        if !object.version.is_null() && envelope.version.as_ref().map(VersionId::as_str) != Some(object.version.write())
+        {
             return Err(Error::Integrity(crate::sse::Error::MetadataMac));
         }
         // The record pins the body: metadata, summary and stored length of two writes cannot be mixed.
@@ -164,7 +185,7 @@ impl Gateway {
             object.summary = summary.seal(self.keys.attribute_key(), at)?.into();
             // With the summary it is all that there is to know without the body; the checksums are in it.
             object.tail = manifest_in(&object.tail).unwrap_or_default();
-            self.store.keep_summary(at, &object);
+            self.store.keep_summary(at, &object, latest);
         }
         Ok(Looked { object, envelope, summary, foreign: false })
     }

@@ -29,9 +29,10 @@ impl Gateway {
             let mut last = None;
             for entry in page.entries {
                 match entry {
-                    VersionEntry::Object { key, object, .. } => {
+                    VersionEntry::Object { key, object, latest } => {
                         last = Some((key.as_str().to_owned(), Some(object.version.clone())));
-                        let looked = self.verify(&ObjectAt { bucket: name.clone(), key }, object)?;
+                        let at = ObjectAt { bucket: name.clone(), key };
+                        let Some(looked) = self.verify_row(&at, object, latest).await? else { continue };
                         stat.objects += 1;
                         stat.storage = stat.storage.saturating_add(looked.summary.plain_len.0);
                     }

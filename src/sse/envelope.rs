@@ -50,7 +50,7 @@ const CONTEXT: &str = "ctx";
 const COMMITMENT: &str = "com";
 const OBJECT: &str = "id";
 const ETAG: &str = "etag";
-const WRITE: &str = "ver";
+const WRITE: &str = crate::store::Metadata::VERSION;
 
 /// The cipher that the field `data` names.
 const SM4: &str = "SM4";

@@ -19,7 +19,7 @@ use crate::store::{
     Ahead, Bucket, CipherOffset, Commit, Error, Metadata, ObjectStore, OpenObject, Precondition, StoredObject,
     StoredTag, Versioning,
 };
-use crate::types::{BucketName, ObjectAt, Timestamp, UserId};
+use crate::types::{BucketName, ObjectAt, Timestamp, UserId, VersionId};
 
 /// A store under test.
 pub(crate) type Store = Arc<dyn ObjectStore>;
@@ -75,7 +75,9 @@ macro_rules! suite {
                 a_delete_hides_and_deleting_the_marker_shows_again, a_suspended_bucket_replaces_the_null_version_only,
                 conditions_see_a_marker_as_nothing, a_version_can_be_copied_and_the_copy_outlives_it,
                 metadata_changes_in_place_and_only_once_per_look,
-                versions_are_listed_by_key_then_newest_first_and_in_pages, histories_agree_with_the_model,
+                versions_are_listed_by_key_then_newest_first_and_in_pages,
+                versions_of_a_key_with_a_nul_are_listed_like_others, histories_agree_with_the_model,
+                histories_without_suspension_agree_with_the_model,
                 readers_of_a_version_find_it_while_others_come_and_go, an_upload_is_a_version_only_once_it_is_completed,
                 an_open_version_outlives_its_deletion,
             }
@@ -146,9 +148,16 @@ pub(crate) fn ahead(len: usize, precondition: &Precondition) -> Ahead {
     Ahead { len: Some(CipherOffset(len as u64)), precondition: precondition.clone() }
 }
 
+/// Metadata that says which version id its write was made with.
+pub(crate) fn with_version(mut metadata: Metadata, version: Option<&VersionId>) -> Metadata {
+    metadata.envelope.extend(version.map(|version| (Metadata::VERSION.to_owned(), version.as_str().to_owned())));
+    metadata
+}
+
 /// Puts a body in chunks of 10,000 bytes.
 pub(crate) async fn put(store: &Store, at: &ObjectAt, body: &[u8], commit: Commit) -> Result<StoredObject, Error> {
-    let mut writer = store.put(at, metadata("plain"), ahead(body.len(), &commit.precondition)).await?;
+    let metadata = with_version(metadata("plain"), commit.version.as_ref());
+    let mut writer = store.put(at, metadata, ahead(body.len(), &commit.precondition)).await?;
     for chunk in body.chunks(10_000) {
         writer.write(Bytes::copy_from_slice(chunk)).await?;
     }

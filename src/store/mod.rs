@@ -108,6 +108,18 @@ pub struct Metadata {
     pub envelope: BTreeMap<String, String>,
 }
 
+impl Metadata {
+    /// The name of the envelope's field that says which version id the write was made with: the one field that a store may
+    /// look at, and does where version ids are given by somebody else.
+    pub const VERSION: &str = "ver";
+
+    /// The version id that the write was made with.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.envelope.get(Self::VERSION).map(String::as_str)
+    }
+}
+
 /// A store's own name for one body: changes with every write, never reused. Opaque.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StoredTag(pub String);
@@ -574,10 +586,10 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
         let _ = bucket;
         true
     }
-    /// Takes an object that came without its sealed summary, and now has it, for the next time that it is asked for. A
-    /// store may forget it.
-    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject) {
-        let _ = (at, object);
+    /// Takes an object that came without its sealed summary, and now has it, for the next time that it is asked for:
+    /// `latest`, where it came as the current version. A store may forget it.
+    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject, latest: bool) {
+        let _ = (at, object, latest);
     }
     /// Deletes an object: the version named, for good; otherwise the object, of which a bucket with versions keeps what
     /// there was behind a delete marker. Deleting what is not there is no error. The precondition is about the version

@@ -15,8 +15,8 @@ use super::claims::{Claim, claim_of};
 use super::headers::encode;
 use super::multipart::decoded;
 use super::target::Spot;
-use crate::store::{Error, Metadata, NewMetadata, StoredObject, StoredTag};
-use crate::types::{BucketName, ObjectAt};
+use crate::store::{Error, Metadata, NewMetadata, StoredObject, StoredTag, Versioning};
+use crate::types::{BucketName, ObjectAt, VersionId};
 
 /// What a bucket's record says of itself once an object in it was amended. No setting of a client's has this name.
 pub(super) const AMENDED: &str = "upstream-amended";
@@ -47,11 +47,17 @@ fn amended_tag(tag: &StoredTag, number: u64) -> StoredTag {
 }
 
 impl Spot {
-    /// What is said of the object beside it; `None` in a bucket where nothing is.
-    async fn amendment(&self) -> Result<Option<Amendment>, Error> {
-        let Some(name) = &self.amends else { return Ok(None) };
-        let record = self.target.reserved.read(name).await?;
-        record.map(|record| decoded(name, &record)).transpose()
+    /// What is said of a version beside it; `None` in a bucket where nothing is.
+    async fn amendment(&self, version: &VersionId) -> Result<Option<Amendment>, Error> {
+        let Some(name) = self.amendment_name(version) else { return Ok(None) };
+        let record = self.target.reserved.read(&name).await?;
+        record.map(|record| decoded(&name, &record)).transpose()
+    }
+
+    /// Where that stands.
+    pub(super) fn amendment_name(&self, version: &VersionId) -> Option<String> {
+        let of_null = self.amends.as_ref()?;
+        Some(if version.is_null() { of_null.clone() } else { format!("{of_null}-{}", version.write()) })
     }
 
     /// The same place, with what may be said of the object beside it even if the bucket had no such thing when this write
@@ -65,7 +71,15 @@ impl Spot {
         &self,
         look: impl Future<Output = Result<StoredObject, Error>> + Send,
     ) -> Result<StoredObject, Error> {
-        let (object, amendment) = tokio::try_join!(look, self.amendment())?;
+        let (object, amendment) = if self.versioning == Versioning::Never {
+            let null = VersionId::null();
+            tokio::try_join!(look, self.amendment(&null))?
+        } else {
+            // Which version it is about is known only then.
+            let object = look.await?;
+            let amendment = self.amendment(&object.version).await?;
+            (object, amendment)
+        };
         Ok(match amendment {
             Some(amendment) if amendment.tag == object.tag => {
                 StoredObject { tag: amended_tag(&object.tag, amendment.number), metadata: amendment.metadata, ..object }
@@ -90,7 +104,7 @@ pub(super) async fn amend(
         let flag = |bucket: &mut crate::store::Bucket| drop(bucket.configs.insert(AMENDED.to_owned(), Vec::new()));
         buckets.change(&target, &at.bucket, flag).await?;
     }
-    let (spot, name) = (spot.with_amendments(at), name_of(at));
+    let spot = spot.with_amendments(at);
     let claim = Claim::wait(&target.reserved, &claim_of(at)).await?;
     let amended = async {
         let there = spot.look().await?;
@@ -105,6 +119,7 @@ pub(super) async fn amend(
             Amendment { tag: StoredTag(write), number: before.saturating_add(1), metadata: new.metadata.clone() };
         let record =
             postcard::to_allocvec(&amendment).map_err(|_| Error::Corrupt("a record cannot be written".to_owned()))?;
+        let name = spot.amendment_name(&there.version).unwrap_or_else(|| name_of(at));
         target.reserved.write(&name, &record).await?;
         Ok(StoredObject {
             tag: amended_tag(&amendment.tag, amendment.number),

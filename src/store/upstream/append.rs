@@ -26,13 +26,15 @@ pub(super) struct AppendWriter {
     write: String,
     body: Gathered,
     len: u64,
+    /// The version that grows.
+    version: VersionId,
     shop: Shop,
 }
 
 impl AppendWriter {
     pub(super) async fn begin(spot: Spot, at: &ObjectAt, growth: Growth, shop: &Shop) -> Result<Self, Error> {
         let object = match spot.look().await {
-            Err(Error::NoSuchObject) => return Err(Error::Changed),
+            Err(Error::NoSuchObject | Error::DeleteMarker(_)) => return Err(Error::Changed),
             found => found?,
         };
         if object.tag != growth.was {
@@ -45,6 +47,7 @@ impl AppendWriter {
         let write = fresh_write()?;
         let target = &spot.target;
         let headers = encode(&growth.metadata, &write, target.client.wire, target.abilities.metadata)?;
+        let version = object.version.clone();
         let mut body = Gathered::new(spot.clone(), headers);
         if !body.copy(&spot, keep).await? {
             let open = Opened { spot: spot.clone(), object };
@@ -54,7 +57,7 @@ impl AppendWriter {
             }
         }
         let shop = Shop { memory: Arc::clone(&shop.memory), clock: Arc::clone(&shop.clock) };
-        Ok(Self { spot, at: at.clone(), growth, write, body, len: keep, shop })
+        Ok(Self { spot, at: at.clone(), growth, write, body, len: keep, version, shop })
     }
 }
 
@@ -83,8 +86,10 @@ impl ObjectWriter for AppendWriter {
             }
         };
         let headers = claim.hold(grown).await?;
+        let version = self.spot.made(&headers, &self.write, &self.growth.metadata).await;
+        self.replaced(&version).await;
         let object = StoredObject {
-            version: VersionId::null(),
+            version,
             tag: tag_of(&etag_of(&headers), &self.write),
             modified: written_at(&headers, self.shop.clock.as_ref()),
             metadata: self.growth.metadata,
@@ -94,5 +99,18 @@ impl ObjectWriter for AppendWriter {
         };
         self.shop.memory.keep(&self.at, &object);
         Ok(object)
+    }
+}
+
+impl AppendWriter {
+    /// The version that was grown is no version of its own any more.
+    async fn replaced(&self, grown: &VersionId) {
+        if self.version == *grown || self.version.is_null() {
+            return;
+        }
+        let old = Spot { version: self.version.own().map(str::to_owned), ..self.spot.clone() };
+        if let Err(error) = old.remove().await {
+            tracing::warn!(%error, "what was appended to stays as a version of its own");
+        }
     }
 }

@@ -30,6 +30,7 @@ use crate::types::{PartNumber, VersionId};
 #[derive(Debug, Serialize, Deserialize)]
 struct Done {
     tag: StoredTag,
+    version: VersionId,
 }
 
 /// The parts that were in an upload when it was completed in its temporary place: number and length, in order.
@@ -108,8 +109,13 @@ async fn finish(
         Err(error) => return Err(error),
     };
     let etag = if here { etag_of(&headers) } else { String::new() };
+    let version = if here {
+        spot.made(&headers, &upload.write, &completion.metadata).await
+    } else {
+        spot.made(&HeaderMap::new(), &upload.write, &completion.metadata).await
+    };
     let object = StoredObject {
-        version: VersionId::null(),
+        version,
         metadata: completion.metadata,
         summary: completion.commit.summary,
         tail: Bytes::new(),
@@ -117,7 +123,7 @@ async fn finish(
         tag: tag_of(&etag, &upload.write),
         modified: written_at(&headers, shop.clock.as_ref()),
     };
-    let done = postcard::to_allocvec(&Done { tag: object.tag.clone() })
+    let done = postcard::to_allocvec(&Done { tag: object.tag.clone(), version: object.version.clone() })
         .map_err(|_| Error::Corrupt("a record cannot be written".to_owned()))?;
     target.reserved.write(&done_name(at), &done).await?;
     target.reserved.remove(&upload_name(&at.object.bucket, &at.id)).await?;
@@ -141,9 +147,9 @@ pub(super) async fn completed(spot: &Spot, at: &UploadAt) -> Result<Option<Store
     let name = done_name(at);
     let Some(record) = spot.target.reserved.read(&name).await? else { return Ok(None) };
     let done: Done = decoded(&name, &record)?;
-    match spot.look().await {
+    match spot.at_version(&done.version).look().await {
         Ok(object) => Ok((split_tag(&object.tag) == split_tag(&done.tag)).then_some(object)),
-        Err(Error::NoSuchObject) => Ok(None),
+        Err(Error::NoSuchObject | Error::DeleteMarker(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -19,11 +19,11 @@ use super::headers::{encode, unquoted, write_of};
 use super::objects::{Opened, split_tag, tag_of};
 use super::put::{PutWriter, Shop, fresh_write, reserved_spot, turn, written_at};
 use super::settings::Wire;
-use super::sign::encode_path;
+use super::sign::{encode_path, encode_query};
 use super::target::Spot;
+use super::versions::VERSION;
 use super::xml;
 use crate::store::{Ahead, CipherOffset, CopyPlan, Error, ObjectWriter as _, OpenObject as _, StoredObject};
-use crate::types::VersionId;
 
 /// The most that one CopyObject may copy (S3: 5 GiB).
 const MAX_COPY: u64 = 5 << 30;
@@ -54,7 +54,10 @@ pub(super) enum Told {
 impl Spot {
     /// The value of the header that names this object as the source of a copy.
     fn as_source(&self) -> Result<HeaderValue, Error> {
-        let text = format!("/{}/{}", self.bucket, encode_path(&self.key));
+        let mut text = format!("/{}/{}", self.bucket, encode_path(&self.key));
+        if let Some(version) = &self.version {
+            text.push_str(&format!("?{VERSION}={}", encode_query(version)));
+        }
         HeaderValue::from_str(&text).map_err(|_| Error::Unsupported("the upstream cannot be told this name"))
     }
 
@@ -132,10 +135,7 @@ fn copied_etag(body: &[u8]) -> Result<String, Error> {
 /// Copies an object as a plan says.
 pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) -> Result<StoredObject, Error> {
     let to = Arc::clone(&spot.target);
-    let (_, version, tag) = &plan.source;
-    if version.as_ref().is_some_and(|version| !version.is_null()) {
-        return Err(Error::NoSuchObject);
-    }
+    let (_, _, tag) = &plan.source;
     if !Arc::ptr_eq(&source.target, &to) {
         return across(source, spot, plan, shop).await;
     }
@@ -145,14 +145,24 @@ pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) 
     if there.tag != *tag {
         return Err(Error::Changed);
     }
+    let source = source.at_version(&there.version);
     let claim = turn(&spot, &plan.target, &plan.commit.precondition).await?;
     under(claim, guarded(&source, &spot, split_tag(tag), there.len.0, headers)).await?;
-    let headers = spot.headers().await?;
+    let headers = match spot.headers().await {
+        // Deleted since: it was made all the same.
+        Err(Error::NoSuchObject) => HeaderMap::new(),
+        headers => headers?,
+    };
     let here = write_of(&headers, to.client.wire) == write;
     // Overwritten since: it was made all the same.
     let etag = if here { super::headers::etag_of(&headers) } else { String::new() };
+    let version = if here {
+        spot.made(&headers, &write, &plan.metadata).await
+    } else {
+        spot.made(&HeaderMap::new(), &write, &plan.metadata).await
+    };
     let object = StoredObject {
-        version: VersionId::null(),
+        version,
         metadata: plan.metadata,
         summary: plan.commit.summary,
         tail: Bytes::new(),
@@ -194,6 +204,9 @@ async fn guarded(
     headers: HeaderMap,
 ) -> Result<(), Error> {
     let target = &spot.target;
+    if source.is_for_good() && len <= MAX_COPY {
+        return spot.copy_from(source, Told::Anew(headers), None).await.map(drop);
+    }
     if target.abilities.conditional_copy && len <= MAX_COPY {
         return spot.copy_from(source, Told::Anew(headers), Some(etag)).await.map(drop);
     }

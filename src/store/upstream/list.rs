@@ -14,7 +14,7 @@ use crate::store::{Error, ListEntry, ListPage, ListQuery};
 use crate::types::{BucketName, ObjectAt, ObjectKey};
 
 /// Comes after every key that continues a prefix, but for those that continue with this very character.
-const LAST: char = '\u{10ffff}';
+pub(super) const LAST: char = '\u{10ffff}';
 
 /// A row before it is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Found {
 }
 
 /// What a key is rolled up to.
-fn rolled<'a>(key: &'a str, prefix: &str, delimiter: Option<&str>) -> Option<&'a str> {
+pub(super) fn rolled<'a>(key: &'a str, prefix: &str, delimiter: Option<&str>) -> Option<&'a str> {
     let delimiter = delimiter?;
     let rest = key.strip_prefix(prefix)?;
     let end = prefix.len() + rest.find(delimiter)? + delimiter.len();
@@ -180,12 +180,12 @@ async fn describe(
     // The prefix itself, as a directory's marker, is no object of the bucket.
     let Ok(key) = strip(&row.key).parse::<ObjectKey>() else { return Ok(None) };
     let at = ObjectAt { bucket: name.clone(), key };
-    if let Some(object) = memory.recall_as(&at, &row) {
+    if let Some(object) = memory.recall_as(&at, None, &row) {
         return Ok(Some(ListEntry::Object { key: at.key, object }));
     }
     match target.spot(&at)?.look().await {
         Ok(object) => Ok(Some(ListEntry::Object { key: at.key, object })),
-        Err(Error::NoSuchObject) => Ok(None),
+        Err(Error::NoSuchObject | Error::DeleteMarker(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

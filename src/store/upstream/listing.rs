@@ -33,6 +33,25 @@ pub(super) struct Page {
     pub(super) truncated: bool,
 }
 
+/// A version as a listing shows it, or a delete marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// The upstream's id of it.
+    pub(super) own: String,
+    pub(super) latest: bool,
+    pub(super) marker: bool,
+    /// A marker has neither ETag nor size.
+    pub(super) row: Row,
+}
+
+/// A page of versions: by key, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct KeptPage {
+    pub(super) rows: Vec<Kept>,
+    /// Where it goes on, if it does: after this version of this key.
+    pub(super) next: Option<(String, Option<String>)>,
+}
+
 /// What to list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ask<'a> {
@@ -59,6 +78,73 @@ impl Client {
         let root = xml::parse(&body).map_err(|_| unreadable())?;
         page_of(&root).ok_or_else(unreadable)
     }
+}
+
+impl Client {
+    /// A page of the versions of a bucket's objects. After a key alone, upstreams differ in whether that key's own versions
+    /// come: the caller passes over them.
+    pub(super) async fn page_of_versions(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&(String, Option<String>)>,
+        limit: usize,
+    ) -> Result<KeptPage, Failure> {
+        let mut call = Call::bucket(Method::GET, bucket)
+            .query("versions", "")
+            .query("encoding-type", "url")
+            .query("max-keys", limit.min(MOST).to_string());
+        if !prefix.is_empty() {
+            call = call.query("prefix", prefix);
+        }
+        if let Some((key, own)) = after {
+            call = call.query("key-marker", key.clone());
+            if let Some(own) = own {
+                call = call.query("version-id-marker", own.clone());
+            }
+        }
+        let (_, body) = self.ask(&call, Bytes::new(), Again::Always).await?;
+        let unreadable = || Failure::Broken("its listing of versions cannot be read".to_owned());
+        let root = xml::parse(&body).map_err(|_| unreadable())?;
+        kept_page_of(&root).ok_or_else(unreadable)
+    }
+}
+
+fn kept_page_of(root: &Element) -> Option<KeptPage> {
+    if root.name != "ListVersionsResult" {
+        return None;
+    }
+    let encoded = root.text("EncodingType") == "url";
+    let name = |text: &str| if encoded { url_decoded(text) } else { Some(text.to_owned()) };
+    let mut rows = Vec::new();
+    for child in &root.children {
+        let marker = child.name == "DeleteMarker";
+        if !marker && child.name != "Version" {
+            continue;
+        }
+        rows.push(Kept {
+            own: child.text("VersionId").to_owned(),
+            latest: child.text("IsLatest") == "true",
+            marker,
+            row: Row {
+                key: name(child.text("Key"))?,
+                etag: unquoted(child.text("ETag")),
+                size: if marker { 0 } else { child.text("Size").parse().ok()? },
+                modified: iso_date(child.text("LastModified"))?,
+            },
+        });
+    }
+    if !rows.is_sorted_by(|a, b| a.row.key <= b.row.key) {
+        // Versions first and then markers: which of a key's is newer is told by their dates.
+        rows.sort_by(|a, b| {
+            let newest_first = b.latest.cmp(&a.latest).then(b.row.modified.cmp(&a.row.modified));
+            a.row.key.cmp(&b.row.key).then(newest_first)
+        });
+    }
+    // The last row says where to go on: the markers that a page names are not encoded alike everywhere.
+    let last = rows.last().map(|last: &Kept| (last.row.key.clone(), Some(last.own.clone())));
+    let next = last.filter(|_| root.text("IsTruncated") == "true");
+    Some(KeptPage { rows, next })
 }
 
 fn page_of(root: &Element) -> Option<Page> {
@@ -119,6 +205,34 @@ mod tests {
             Row { key: "a/b c+\0é".into(), etag: "e-2".into(), size: 17, modified: Timestamp(1_767_323_045_000) };
         assert_eq!(page, Page { rows: vec![row], prefixes: vec!["p/".into()], truncated: true });
         assert_eq!(http_date("Fri, 02 Jan 2026 03:04:05 GMT"), Some(Timestamp(1_767_323_045_000)));
+    }
+
+    #[test]
+    fn versions_are_read_in_their_order_or_put_into_it() {
+        let row = |kind: &str, key: &str, own: &str, latest: bool, second: u32| {
+            let size = if kind == "Version" { "<ETag>\"e\"</ETag><Size>5</Size>" } else { "" };
+            format!(
+                "<{kind}><Key>{key}</Key><VersionId>{own}</VersionId><IsLatest>{latest}</IsLatest>\
+                 <LastModified>2026-01-02T03:04:{second:02}.000Z</LastModified>{size}</{kind}>"
+            )
+        };
+        let page = |rows: &[String], more: bool| {
+            let rows = rows.concat();
+            let text = format!("<ListVersionsResult><IsTruncated>{more}</IsTruncated>{rows}</ListVersionsResult>");
+            kept_page_of(&xml::parse(text.as_bytes()).unwrap()).unwrap()
+        };
+        let (newest, marker) = (row("Version", "a", "3", true, 1), row("DeleteMarker", "a", "2", false, 9));
+        let (oldest, other) = (row("Version", "a", "1", false, 5), row("Version", "b", "7", true, 1));
+        let ids = |page: &KeptPage| page.rows.iter().map(|kept| kept.own.clone()).collect::<Vec<_>>();
+        // Clocks say something else here, and are not asked.
+        let in_order = page(&[newest.clone(), marker.clone(), oldest.clone(), other.clone()], true);
+        assert_eq!(
+            (ids(&in_order), &in_order.next),
+            (vec!["3".into(), "2".into(), "1".into(), "7".into()], &Some(("b".into(), Some("7".into()))))
+        );
+        assert_eq!((in_order.rows[1].marker, in_order.rows[1].row.size, in_order.rows[0].row.size), (true, 0, 5));
+        let apart = page(&[newest, oldest, other, marker], false);
+        assert_eq!((ids(&apart), &apart.next), (vec!["3".into(), "2".into(), "1".into(), "7".into()], &None));
     }
 
     #[test]

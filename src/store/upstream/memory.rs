@@ -31,6 +31,7 @@ struct Known {
     summary: Vec<u8>,
     /// The manifest: it takes it to read an object of several parts, and to tell checksums.
     tail: Vec<u8>,
+    version: VersionId,
 }
 
 /// Remembers objects.
@@ -55,8 +56,20 @@ impl Memory {
         Ok(Self { db, seal })
     }
 
-    /// Remembers an object that has its summary, or is none of ours and has none.
+    /// Remembers the current version of an object, which has its summary, or is none of ours and has none.
     pub(super) fn keep(&self, at: &ObjectAt, object: &StoredObject) {
+        self.keep_as(&name_of(at, None), object);
+        self.keep_version(at, object);
+    }
+
+    /// Remembers a version that need not be the current one. A `null` version is never more than that.
+    pub(super) fn keep_version(&self, at: &ObjectAt, object: &StoredObject) {
+        if let Some(own) = object.version.own().filter(|_| !object.version.is_null()) {
+            self.keep_as(&name_of(at, Some(own)), object);
+        }
+    }
+
+    fn keep_as(&self, name: &str, object: &StoredObject) {
         let Some(db) = self.db.as_ref().filter(|_| is_whole(object)) else { return };
         let known = Known {
             tag: object.tag.clone(),
@@ -65,9 +78,9 @@ impl Memory {
             metadata: object.metadata.clone(),
             summary: object.summary.to_vec(),
             tail: object.tail.to_vec(),
+            version: object.version.clone(),
         };
-        let name = name_of(at);
-        let sealed = postcard::to_allocvec(&known).ok().and_then(|plain| self.seal.seal(&name, &plain).ok());
+        let sealed = postcard::to_allocvec(&known).ok().and_then(|plain| self.seal.seal(name, &plain).ok());
         let mut options = WriteOptions::default();
         // Losing it costs a request.
         options.disable_wal(true);
@@ -78,13 +91,13 @@ impl Memory {
         }
     }
 
-    /// What is remembered of an object.
-    pub(super) fn recall(&self, at: &ObjectAt) -> Option<StoredObject> {
-        let name = name_of(at);
+    /// What is remembered of an object: of the version that the upstream calls so, or of what was its current one.
+    pub(super) fn recall(&self, at: &ObjectAt, own: Option<&str>) -> Option<StoredObject> {
+        let name = name_of(at, own);
         let sealed = self.db.as_ref()?.get_pinned(name.as_bytes()).ok()??;
         let known: Known = postcard::from_bytes(&self.seal.open(&name, &sealed)?).ok()?;
         Some(StoredObject {
-            version: VersionId::null(),
+            version: known.version,
             metadata: known.metadata,
             summary: known.summary.into(),
             tail: known.tail.into(),
@@ -95,18 +108,20 @@ impl Memory {
     }
 
     /// What is remembered of an object, if it is the one that a listing shows.
-    pub(super) fn recall_as(&self, at: &ObjectAt, row: &Row) -> Option<StoredObject> {
-        let object = self.recall(at)?;
+    pub(super) fn recall_as(&self, at: &ObjectAt, own: Option<&str>, row: &Row) -> Option<StoredObject> {
+        let object = self.recall(at, own)?;
         let same = split_tag(&object.tag).0 == row.etag && object.len.0 == row.size && object.modified == row.modified;
         same.then_some(object)
     }
 
-    /// Forgets an object.
-    pub(super) fn forget(&self, at: &ObjectAt) {
-        if let Some(db) = &self.db {
-            let mut options = WriteOptions::default();
-            options.disable_wal(true);
-            let _ = db.delete_opt(name_of(at).as_bytes(), &options);
+    /// Forgets an object: what was its current version, and the version named.
+    pub(super) fn forget(&self, at: &ObjectAt, version: Option<&VersionId>) {
+        let Some(db) = &self.db else { return };
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        let _ = db.delete_opt(name_of(at, None).as_bytes(), &options);
+        if let Some(own) = version.and_then(VersionId::own) {
+            let _ = db.delete_opt(name_of(at, Some(own)).as_bytes(), &options);
         }
     }
 }
@@ -116,9 +131,12 @@ fn is_whole(object: &StoredObject) -> bool {
     !object.summary.is_empty() || object.metadata.envelope.is_empty()
 }
 
-/// What an object is remembered under, and sealed for.
-fn name_of(at: &ObjectAt) -> String {
-    format!("memory/{}/{}", at.bucket, at.key)
+/// What an object is remembered under, and sealed for. A version is under the upstream's id of it.
+fn name_of(at: &ObjectAt, own: Option<&str>) -> String {
+    match own {
+        None => format!("memory/{}/{}", at.bucket, at.key),
+        Some(own) => format!("memory-of/{own}/{}/{}", at.bucket, at.key),
+    }
 }
 
 fn open_db(directory: &Path) -> Result<DB, Error> {
@@ -182,16 +200,16 @@ mod tests {
                 size,
                 modified: Timestamp(modified),
             };
-            let known = memory.recall_as(&at("k"), &row("etag", 100, 5000)).unwrap();
+            let known = memory.recall_as(&at("k"), None, &row("etag", 100, 5000)).unwrap();
             assert_eq!((known.metadata, known.tag), (object().metadata, object().tag));
             for other in [row("gate", 100, 5000), row("etag", 101, 5000), row("etag", 100, 6000)] {
-                assert!(memory.recall_as(&at("k"), &other).is_none());
+                assert!(memory.recall_as(&at("k"), None, &other).is_none());
             }
-            assert!(memory.recall(&at("l")).is_none());
+            assert!(memory.recall(&at("l"), None).is_none());
             let envelope = [("v".to_owned(), "1".to_owned())].into();
             let metadata = Metadata { envelope, ..Metadata::default() };
             memory.keep(&at("l"), &StoredObject { summary: Bytes::new(), metadata, ..object() });
-            assert!(memory.recall(&at("l")).is_none(), "without a summary there is nothing to remember");
+            assert!(memory.recall(&at("l"), None).is_none(), "without a summary there is nothing to remember");
             memory.db.as_ref().unwrap().flush().unwrap();
         }
         for file in std::fs::read_dir(&path).unwrap() {
@@ -206,11 +224,11 @@ mod tests {
         let memory = Memory::open(Some(dir.path()), Arc::new(TestSeal)).unwrap();
         memory.keep(&at("k"), &object());
         let db = memory.db.as_ref().unwrap();
-        let stolen = db.get(name_of(&at("k"))).unwrap().unwrap();
-        db.put(name_of(&at("other")), &stolen).unwrap();
-        db.put(name_of(&at("junk")), b"junk").unwrap();
-        assert!(memory.recall(&at("other")).is_none() && memory.recall(&at("junk")).is_none());
-        memory.forget(&at("k"));
-        assert!(memory.recall(&at("k")).is_none());
+        let stolen = db.get(name_of(&at("k"), None)).unwrap().unwrap();
+        db.put(name_of(&at("other"), None), &stolen).unwrap();
+        db.put(name_of(&at("junk"), None), b"junk").unwrap();
+        assert!(memory.recall(&at("other"), None).is_none() && memory.recall(&at("junk"), None).is_none());
+        memory.forget(&at("k"), None);
+        assert!(memory.recall(&at("k"), None).is_none());
     }
 }

@@ -5,6 +5,7 @@
 //! * `target`, `probe`: what an upstream is and can do.
 //! * `reserved`, `claims`, `buckets`: what the gateways agree on.
 //! * `headers`, `objects`, `put`, `gathered`, `copy`, `amend`, `listing`, `list`, `memory`: objects.
+//! * `versions`, `list_versions`: what a bucket keeps of them.
 //! * `pass`: configurations of buckets that are the upstream's business.
 //! * `multipart`, `complete`, `stitch`, `sweep`: uploads, and what is left of them.
 
@@ -21,6 +22,7 @@ mod failure;
 mod gathered;
 mod headers;
 mod list;
+mod list_versions;
 mod listing;
 mod memory;
 mod multipart;
@@ -41,6 +43,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod versions;
 mod xml;
 
 use std::path::Path;
@@ -73,8 +76,6 @@ pub use target::Abilities;
 
 /// A bucket for which no upstream is configured.
 const NO_PLACE: &str = "a bucket without an upstream (none names it, and none is the default)";
-/// What versions would need.
-const NO_VERSIONS: &str = "keeping versions in an upstream store";
 
 /// A store of ciphertext in other stores.
 #[derive(Debug)]
@@ -177,8 +178,7 @@ impl UpstreamStore {
     async fn spot(&self, at: &ObjectAt) -> Result<Spot, Error> {
         let target = self.target(&at.bucket)?;
         let bucket = self.buckets.get(target, &at.bucket).await?;
-        let amends = bucket.configs.contains_key(amend::AMENDED).then(|| amend::name_of(at));
-        Ok(Spot { amends, ..target.spot(at)? })
+        placed(target, &bucket, at)
     }
 
     fn shop(&self) -> Shop {
@@ -243,9 +243,16 @@ impl UpstreamStore {
     }
 }
 
-/// There is one version of everything.
-fn only_version(version: Option<&VersionId>) -> Result<(), Error> {
-    if version.is_none_or(VersionId::is_null) { Ok(()) } else { Err(Error::NoSuchObject) }
+/// Where an object is, in a bucket as it is now.
+fn placed(target: &Arc<Target>, bucket: &Bucket, at: &ObjectAt) -> Result<Spot, Error> {
+    let amends = bucket.configs.contains_key(amend::AMENDED).then(|| amend::name_of(at));
+    Ok(Spot { amends, versioning: bucket.versioning, ..target.spot(at)? })
+}
+
+/// Looks at the version that was named. One that is there under the upstream's id and not under ours is not there.
+async fn look_named(spot: &Spot, version: Option<&VersionId>) -> Result<StoredObject, Error> {
+    let object = spot.look().await?;
+    if version.is_none_or(|version| object.version == *version) { Ok(object) } else { Err(Error::NoSuchObject) }
 }
 
 #[async_trait]
@@ -296,11 +303,13 @@ impl ObjectStore for UpstreamStore {
     }
 
     async fn set_versioning(&self, name: &BucketName, versioning: Versioning) -> Result<(), Error> {
-        self.at(name).await?;
-        match versioning {
-            Versioning::Never => Ok(()),
-            Versioning::Enabled | Versioning::Suspended => Err(Error::Unsupported(NO_VERSIONS)),
+        let target = self.at(name).await?;
+        if versioning == Versioning::Never {
+            return Ok(());
         }
+        // The upstream first: a gateway that believes in versions which nobody keeps would lose what it deletes.
+        versions::set(target, name, versioning).await?;
+        self.buckets.change(target, name, |bucket| bucket.versioning = versioning).await
     }
 
     fn passes(&self, bucket: &BucketName, passage: Passage) -> bool {
@@ -326,26 +335,28 @@ impl ObjectStore for UpstreamStore {
     }
 
     async fn head(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<StoredObject, Error> {
-        let spot = self.spot(at).await?;
-        only_version(version)?;
-        spot.look().await
+        let spot = self.spot(at).await?.named(version).await?;
+        look_named(&spot, version).await
     }
 
     async fn open(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Box<dyn OpenObject>, Error> {
-        let spot = self.spot(at).await?;
-        only_version(version)?;
-        let object = spot.look().await?;
-        Ok(Box::new(Opened { spot, object }))
+        let spot = self.spot(at).await?.named(version).await?;
+        let object = look_named(&spot, version).await?;
+        // What was looked at stays readable, whatever becomes the current version meanwhile.
+        Ok(Box::new(Opened { spot: spot.at_version(&object.version), object }))
     }
 
     async fn recall(&self, at: &ObjectAt, version: Option<&VersionId>) -> Result<Option<Box<dyn OpenObject>>, Error> {
-        let Some(object) = self.memory.recall(at) else { return Ok(None) };
+        let Some(object) = self.memory.recall(at, version.and_then(VersionId::own)) else { return Ok(None) };
         let spot = self.spot(at).await?;
-        only_version(version)?;
+        if version.is_some_and(|version| *version != object.version) {
+            return Ok(None);
+        }
         // Of what was said beside the object since, a memory knows nothing.
         if spot.amends.is_some() {
             return Ok(None);
         }
+        let spot = if version.is_some() { spot.at_version(&object.version) } else { spot };
         Ok(Some(Box::new(Opened { spot, object })))
     }
 
@@ -353,8 +364,8 @@ impl ObjectStore for UpstreamStore {
         self.target(bucket).is_ok_and(|target| target.settings.foreign.contains(bucket))
     }
 
-    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject) {
-        self.memory.keep(at, object);
+    fn keep_summary(&self, at: &ObjectAt, object: &StoredObject, latest: bool) {
+        if latest { self.memory.keep(at, object) } else { self.memory.keep_version(at, object) }
     }
 
     async fn delete(
@@ -364,23 +375,30 @@ impl ObjectStore for UpstreamStore {
         precondition: Precondition,
     ) -> Result<Deleted, Error> {
         let spot = self.spot(at).await?;
-        if only_version(version).is_err() {
-            return Ok(Deleted::Absent);
-        }
-        let claim = turn(&spot, at, &precondition).await?;
-        let removed = under(claim, spot.remove()).await;
-        self.memory.forget(at);
-        removed?;
-        if let Some(name) = &spot.amends
-            && let Err(error) = spot.target.reserved.remove(name).await
+        let deleted = match version {
+            None if spot.versioning != Versioning::Never => spot.mark(at, &precondition).await,
+            Some(version) if spot.versioning != Versioning::Never => {
+                spot.remove_version(at, version, &precondition).await
+            }
+            Some(version) if !version.is_null() => return Ok(Deleted::Absent),
+            _ => {
+                let claim = turn(&spot, at, &precondition).await?;
+                under(claim, spot.remove()).await.map(|_| Deleted::Gone { marker: false })
+            }
+        };
+        self.memory.forget(at, version);
+        let deleted = deleted?;
+        if let Deleted::Gone { .. } = deleted
+            && let Some(name) = spot.amendment_name(version.unwrap_or(&VersionId::null()))
+            && let Err(error) = spot.target.reserved.remove(&name).await
         {
             tracing::warn!(%error, "the record of a deleted object stays");
         }
-        Ok(Deleted::Gone { marker: false })
+        Ok(deleted)
     }
 
     async fn copy(&self, plan: CopyPlan) -> Result<StoredObject, Error> {
-        let source = self.spot(&plan.source.0).await?;
+        let source = self.spot(&plan.source.0).await?.named(plan.source.1.as_ref()).await?;
         let spot = self.spot(&plan.target).await?;
         copy::copy(source, spot, plan, &self.shop()).await
     }
@@ -390,12 +408,17 @@ impl ObjectStore for UpstreamStore {
     }
 
     async fn set_metadata(&self, at: &ObjectAt, new: NewMetadata) -> Result<StoredObject, Error> {
-        let spot = self.spot(at).await?;
-        only_version(new.version.as_ref())?;
+        let spot = self.spot(at).await?.named(new.version.as_ref()).await?;
         amend::amend(&self.buckets, spot, at, new).await
     }
 
     async fn list_versions(&self, bucket: &BucketName, query: VersionQuery) -> Result<VersionPage, Error> {
+        let target = self.target(bucket)?;
+        let known = self.buckets.get(target, bucket).await?;
+        if known.versioning != Versioning::Never {
+            let place = |at: &ObjectAt| placed(target, &known, at);
+            return list_versions::versions(target, place, &self.memory, bucket, query).await;
+        }
         let query = ListQuery {
             prefix: query.prefix,
             delimiter: query.delimiter,

@@ -16,8 +16,9 @@ use super::failure::Failure;
 use super::headers::{decode, etag_of, write_of};
 use super::listing::http_date;
 use super::target::Spot;
+use super::versions::VERSION;
 use crate::store::{CipherOffset, CipherStream, Error, OpenObject, StoredObject, StoredTag};
-use crate::types::{Timestamp, VersionId};
+use crate::types::Timestamp;
 
 /// How much of a body's end comes with a look at it: the manifest of some eighty parts, or all of a small object.
 pub(super) const TAIL: u64 = 8 << 10;
@@ -53,27 +54,38 @@ fn lies(what: &str) -> Error {
 }
 
 impl Spot {
-    fn call(&self, method: Method) -> Call {
-        Call::object(method, &self.bucket, &self.key)
+    /// A request about the version that is meant.
+    pub(super) fn call(&self, method: Method) -> Call {
+        let call = Call::object(method, &self.bucket, &self.key);
+        match &self.version {
+            Some(version) => call.query(VERSION, version.clone()),
+            None => call,
+        }
     }
 
-    fn described(&self, headers: &HeaderMap, len: u64, tail: Bytes) -> StoredObject {
+    fn described(&self, headers: &HeaderMap, len: u64, tail: Bytes) -> Result<StoredObject, Error> {
         let (metadata, write) = decode(headers, self.target.client.wire);
         let modified = headers.get(LAST_MODIFIED).and_then(|value| value.to_str().ok()).and_then(http_date);
-        StoredObject {
-            version: VersionId::null(),
+        Ok(StoredObject {
+            version: self.served(headers, &metadata)?,
             metadata,
             summary: Bytes::new(),
             tail,
             len: CipherOffset(len),
             tag: tag_of(&etag_of(headers), &write),
             modified: modified.unwrap_or(Timestamp(0)),
-        }
+        })
     }
 
     /// Looks at the object.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchObject`], [`Error::DeleteMarker`]; [`Error::Unavailable`].
     pub(super) async fn look(&self) -> Result<StoredObject, Error> {
-        self.amended(self.look_at_end()).await
+        match self.amended(self.look_at_end()).await {
+            Err(Error::NoSuchObject) => Err(self.absence().await?),
+            looked => looked,
+        }
     }
 
     async fn look_at_end(&self) -> Result<StoredObject, Error> {
@@ -106,7 +118,7 @@ impl Spot {
             if tail.len() as u64 != len.min(TAIL) {
                 return Err(lies("a suffix of another length"));
             }
-            return Ok(self.described(&head.headers, len, tail));
+            return self.described(&head.headers, len, tail);
         }
     }
 
@@ -119,7 +131,7 @@ impl Spot {
         let answer = self.target.client.send(&self.call(Method::HEAD), Bytes::new(), Again::Always).await?;
         let headers = answer.headers();
         let len = content_length(headers).ok_or_else(|| lies("no length"))?;
-        Ok(self.described(headers, len, Bytes::new()))
+        self.described(headers, len, Bytes::new())
     }
 
     /// The object's tag and nothing else; `None` when there is no object.

@@ -19,8 +19,10 @@ use super::objects::{split_tag, tag_of};
 use super::reserved::create_only;
 use super::target::{Spot, Target};
 use super::upload::Streaming;
-use crate::store::{Ahead, CipherOffset, Commit, Error, Metadata, ObjectWriter, Precondition, StoredObject};
-use crate::types::{Clock, ObjectAt, Timestamp, VersionId, random};
+use crate::store::{
+    Ahead, CipherOffset, Commit, Error, Metadata, ObjectWriter, Precondition, StoredObject, Versioning,
+};
+use crate::types::{Clock, ObjectAt, Timestamp, random};
 
 /// A body of at most this many bytes is kept until its end, and sent in one piece that can be sent again.
 pub(super) const IN_ONE_PIECE: u64 = 256 << 10;
@@ -176,19 +178,21 @@ impl ObjectWriter for PutWriter {
         }
         // A condition that the request itself carries needs no turn.
         let foreign = self.spot.target.settings.foreign.contains(&self.at.bucket);
+        // Where there are versions, a create-only write may be a version more (Ceph, OSS).
+        let plain = self.spot.versioning == Versioning::Never;
         let by_itself = !foreign
             && match (&commit.precondition, &self.way) {
                 (Precondition::None, _) => true,
-                (Precondition::Absent, Way::InOnePiece(_)) => true,
+                (Precondition::Absent, Way::InOnePiece(_)) => plain,
                 (Precondition::Absent, Way::Streamed { .. }) => {
-                    self.call.headers.contains_key(create_only(self.spot.target.client.wire).0)
+                    plain && self.call.headers.contains_key(create_only(self.spot.target.client.wire).0)
                 }
                 (Precondition::Absent, Way::Gathered(_)) | (Precondition::Is(_), _) => false,
             };
         let claim = if by_itself { None } else { Some(judged(&self.spot, &self.at, &commit.precondition).await?) };
         let headers = under(claim, self.end(&commit.precondition)).await?;
         let object = StoredObject {
-            version: VersionId::null(),
+            version: self.spot.made(&headers, &self.write, &self.metadata).await,
             tag: tag_of(&etag_of(&headers), &self.write),
             modified: written_at(&headers, self.clock.as_ref()),
             metadata: self.metadata,
@@ -246,23 +250,23 @@ pub(super) fn written_at(headers: &HeaderMap, clock: &dyn Clock) -> Timestamp {
 impl Spot {
     /// The object's headers.
     pub(super) async fn headers(&self) -> Result<HeaderMap, Error> {
-        let call = Call::object(Method::HEAD, &self.bucket, &self.key);
+        let call = self.call(Method::HEAD);
         let answer = self.target.client.send(&call, Bytes::new(), Again::Always).await?;
         Ok(answer.into_parts().0.headers)
     }
 
-    /// Deletes what is there.
-    pub(super) async fn remove(&self) -> Result<(), Error> {
-        let call = Call::object(Method::DELETE, &self.bucket, &self.key);
-        match self.target.client.ask(&call, Bytes::new(), Again::Always).await {
+    /// Deletes what is there. Gives the headers of the answer, if there was something.
+    pub(super) async fn remove(&self) -> Result<HeaderMap, Error> {
+        match self.target.client.ask(&self.call(Method::DELETE), Bytes::new(), Again::Always).await {
+            Ok((headers, _)) => Ok(headers),
             Err(failure) if failure.code() == "NoSuchBucket" => Err(Error::NoSuchBucket),
-            Err(failure) if !failure.is_absence() => Err(failure.into()),
-            _ => Ok(()),
+            Err(failure) if failure.is_absence() => Ok(HeaderMap::new()),
+            Err(failure) => Err(failure.into()),
         }
     }
 }
 
 /// A place in the reserved bucket as a spot.
 pub(super) fn reserved_spot(target: &Arc<Target>, name: &str) -> Spot {
-    Spot { target: Arc::clone(target), bucket: target.settings.reserved.clone(), key: name.to_owned(), amends: None }
+    Spot::new(target, target.settings.reserved.clone(), name.to_owned())
 }

@@ -117,7 +117,7 @@ pub(super) async fn sweep(
     let mut places = vec![reserved_spot(target, "")];
     for name in buckets {
         let place = target.settings.place(name);
-        places.push(Spot { target: Arc::clone(target), bucket: place.bucket, key: place.prefix, amends: None });
+        places.push(Spot::new(target, place.bucket, place.prefix));
     }
     for place in places {
         for (key, id, begun) in place.raw_uploads().await? {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::client::Client;
 use super::reserved::Reserved;
 use super::settings::{Endpoint, Mapped, Settings};
-use crate::store::Error;
+use crate::store::{Error, Versioning};
 use crate::types::{BucketName, ObjectAt};
 
 /// The longest key, in bytes.
@@ -76,8 +76,20 @@ pub(super) struct Spot {
     pub(super) target: Arc<Target>,
     pub(super) bucket: String,
     pub(super) key: String,
-    /// The record with metadata that the object was given since it was written, where the bucket has such.
+    /// The record with metadata that the object was given since it was written, where the bucket has such: of its `null`
+    /// version; those of others are named after it.
     pub(super) amends: Option<String>,
+    /// What the bucket keeps of what is replaced.
+    pub(super) versioning: Versioning,
+    /// The version that is meant, by the upstream's id of it; the current one otherwise.
+    pub(super) version: Option<String>,
+}
+
+impl Spot {
+    /// A place where there is one version of everything, and nothing beside it.
+    pub(super) fn new(target: &Arc<Target>, bucket: String, key: String) -> Self {
+        Self { target: Arc::clone(target), bucket, key, amends: None, versioning: Versioning::Never, version: None }
+    }
 }
 
 impl Target {
@@ -98,7 +110,7 @@ impl Target {
         if key.len() > MAX_KEY {
             return Err(Error::Unsupported("with the bucket's prefix the key is longer than an upstream allows"));
         }
-        Ok(Spot { target: Arc::clone(self), bucket, key, amends: None })
+        Ok(Spot::new(self, bucket, key))
     }
 }
 

@@ -67,14 +67,15 @@ macro_rules! promises {
     };
 }
 
-// Not among them: that a body stays readable when its object is replaced, and that a deletion says whether there was
-// something, which no upstream store can promise over HTTP; names with a NUL, which Ceph refuses; and versions.
+// Not among them: that a body stays readable when its object is replaced or its version deleted, and that a deletion says
+// whether there was something, which no upstream store can promise over HTTP; names with a NUL, which Ceph refuses; and long histories of suspended buckets, in which Ceph 16 itself now and then keeps a
+// `null` version that was deleted or replaced.
 promises! {
     appends {
         the_beginning_stays_and_the_end_is_replaced, many_pieces_make_one_body, what_has_changed_does_not_grow,
         what_has_new_metadata_does_not_grow,
         more_than_there_is_cannot_be_kept, a_dropped_append_changes_nothing,
-        of_many_appends_to_one_state_one_is_made,
+        of_many_appends_to_one_state_one_is_made, a_version_grows_in_place_and_only_the_current_one,
     }
     buckets {
         a_bucket_is_as_it_was_made, a_second_creation_names_the_owner, configurations_come_and_go,
@@ -96,6 +97,15 @@ promises! {
         parts_in_order_and_the_manifest_make_the_body, a_part_can_be_sent_again, a_completion_names_its_attempts,
         parts_come_in_pages, an_ended_upload_is_gone, an_upload_belongs_to_its_object,
         a_refused_completion_leaves_the_upload, a_completed_body_can_be_copied, many_parts_and_an_empty_one,
+    }
+    versions {
+        a_bucket_starts_without_versions_and_never_comes_back_to_that,
+        every_write_is_a_version_under_the_id_that_was_given,
+        a_delete_hides_and_deleting_the_marker_shows_again, a_suspended_bucket_replaces_the_null_version_only,
+        conditions_see_a_marker_as_nothing, a_version_can_be_copied_and_the_copy_outlives_it,
+        metadata_changes_in_place_and_only_once_per_look,
+        versions_are_listed_by_key_then_newest_first_and_in_pages, histories_without_suspension_agree_with_the_model,
+        readers_of_a_version_find_it_while_others_come_and_go, an_upload_is_a_version_only_once_it_is_completed,
     }
     races {
         one_of_many_conditional_creators_wins, one_of_many_conditional_replacers_wins, readers_see_whole_versions,
