@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::gateway::{self, Brought, Gateway};
 use crate::serve::{self, opened_upstream};
-use crate::store::{self, ListEntry, ListQuery, ObjectStore};
+use crate::store::{self, ListEntry, ListQuery, ObjectStore, VersionEntry, VersionQuery, Versioning};
 use crate::types::{BucketName, ObjectAt};
+use crate::walk::place;
 
 /// How many rows are asked for at once.
 const PAGE: usize = 1000;
@@ -57,6 +58,8 @@ pub struct Done {
     pub changed: u64,
     /// Objects that could not be encrypted.
     pub failed: u64,
+    /// Older versions that are not encrypted, and stay so: a version cannot be replaced.
+    pub older: u64,
 }
 
 /// What a run tells while it goes.
@@ -94,6 +97,7 @@ pub async fn encrypt(config: &Config, plan: &Plan, watcher: &mut (impl Watcher +
         }
     }
     if plan.dry_run {
+        done.older = older(store.as_ref(), plan).await?;
         return Ok(Done { bytes: ahead, ..done });
     }
     // So that it stays a bucket of the gateways' when it is taken off the list.
@@ -114,7 +118,31 @@ pub async fn encrypt(config: &Config, plan: &Plan, watcher: &mut (impl Watcher +
             }
         }
     }
+    done.older = older(store.as_ref(), plan).await?;
     Ok(done)
+}
+
+/// Counts the versions that are not current and that sealgate did not write.
+async fn older(store: &dyn ObjectStore, plan: &Plan) -> Result<u64, Error> {
+    let bucket = &plan.bucket;
+    let told = |error| Error::Bucket(bucket.clone(), error);
+    if store.bucket(bucket).await.map_err(told)?.versioning == Versioning::Never {
+        return Ok(0);
+    }
+    let (mut count, mut after) = (0, None);
+    loop {
+        let query = VersionQuery { prefix: plan.prefix.clone(), after, limit: PAGE, delimiter: None };
+        let page = store.list_versions(bucket, query).await.map_err(told)?;
+        after = page.entries.last().and_then(place);
+        let is_old = |entry: &&VersionEntry| match entry {
+            VersionEntry::Object { latest, object, .. } => !latest && object.metadata.envelope.is_empty(),
+            VersionEntry::Marker { .. } | VersionEntry::Prefix(_) => false,
+        };
+        count += page.entries.iter().filter(is_old).count() as u64;
+        if !page.truncated || after.is_none() {
+            return Ok(count);
+        }
+    }
 }
 
 async fn one(gateway: &Gateway, at: &ObjectAt, done: &mut Done, watcher: &mut (impl Watcher + Send)) {

@@ -21,6 +21,8 @@ const LINE: &str = "keystore";
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How old what it knows may be when a key is used. Older, it looks first.
 const FRESH: Duration = Duration::from_millis(1500);
+/// How old it may be when it knows no such key: another gateway may have made it just now.
+const NEWS: Duration = Duration::from_millis(50);
 /// How many older keystores stay, for who is reading one just now.
 const KEPT: u64 = 4;
 
@@ -231,8 +233,19 @@ impl Following {
         Ok(())
     }
 
-    async fn fresh(&self) -> Result<(), Error> {
-        self.look(FRESH).await
+    /// Makes sure that what is known is fresh, and gives its number.
+    async fn fresh(&self) -> Result<u64, Error> {
+        self.look(FRESH).await?;
+        Ok(self.keystore.generation())
+    }
+
+    /// Whether it is worth asking again: there was no such key by what was known, and more is known now.
+    async fn is_news<T>(&self, asked: &Result<T, Error>, known: u64) -> Result<bool, Error> {
+        if !matches!(asked, Err(Error::NotFound(_))) {
+            return Ok(false);
+        }
+        self.look(NEWS).await?;
+        Ok(self.keystore.generation() != known)
     }
 }
 
@@ -244,7 +257,11 @@ impl KeyService for Following {
         key: Option<&KeyRef>,
         context: &EncryptionContext,
     ) -> Result<GeneratedKey, Error> {
-        self.fresh().await?;
+        let known = self.fresh().await?;
+        let asked = self.keystore.generate_data_key(principal, key, context).await;
+        if !self.is_news(&asked, known).await? {
+            return asked;
+        }
         self.keystore.generate_data_key(principal, key, context).await
     }
 
@@ -255,7 +272,11 @@ impl KeyService for Following {
         data_key: &DataKey,
         context: &EncryptionContext,
     ) -> Result<(KeyArn, WrappedKey), Error> {
-        self.fresh().await?;
+        let known = self.fresh().await?;
+        let asked = self.keystore.wrap(principal, key, data_key, context).await;
+        if !self.is_news(&asked, known).await? {
+            return asked;
+        }
         self.keystore.wrap(principal, key, data_key, context).await
     }
 
@@ -266,9 +287,14 @@ impl KeyService for Following {
         wrapped: &WrappedKey,
         context: &EncryptionContext,
     ) -> Result<DataKey, Error> {
-        self.fresh().await?;
+        let known = self.fresh().await?;
+        let asked = self.keystore.unwrap_key(principal, key, wrapped, context).await;
+        if !self.is_news(&asked, known).await? {
+            return asked;
+        }
         self.keystore.unwrap_key(principal, key, wrapped, context).await
     }
+
     fn generation(&self) -> u64 {
         self.keystore.generation()
     }

@@ -293,12 +293,15 @@ fn run_encrypt(encrypting: Encrypting) -> ExitCode {
         Err(error) => fail(&error, 1),
         Ok(done) => {
             bar.0.finish_and_clear();
-            let encrypt::Done { objects, bytes, already, changed, failed } = done;
+            let encrypt::Done { objects, bytes, already, changed, failed, older } = done;
             let would = if plan.dry_run { "would encrypt" } else { "encrypted" };
             say(format_args!(
                 "{would} {objects} objects, {bytes} bytes; {already} were encrypted already; {changed} changed meanwhile; \
                  {failed} failed"
             ));
+            if older > 0 {
+                say(format_args!("{older} older versions are not encrypted and stay so, until they are deleted"));
+            }
             if changed == 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
     }

@@ -30,7 +30,7 @@ impl Gateway {
     /// The KMS's errors and those of the store; the object is as it was then.
     pub async fn encrypt_object(&self, at: &ObjectAt) -> Result<Brought, Error> {
         let (looked, open) = match self.open(at, None).await {
-            Err(Error::NoSuchKey) => return Ok(Brought::Changed),
+            Err(Error::NoSuchKey | Error::DeleteMarker { .. }) => return Ok(Brought::Changed),
             opened => opened?,
         };
         if !looked.foreign {

@@ -28,6 +28,7 @@ class Proxy:
     cut       as reset, but after `after` bytes of the request's body have gone upstream
     lost      the upstream does what was asked, and its answer is cut off before the first byte
     status    an answer of this status (`status`, `code`) without asking the upstream
+    answer    an answer of these bytes (`bytes`) without asking the upstream
     short     the answer is cut after `after` bytes of its body
     lie       the answer's Content-Length is larger by one than its body, and the connection is closed
     strip     a condition that nothing is there yet is taken away
@@ -98,6 +99,10 @@ class Proxy:
                     body = f"<Error><Code>{rule.details.get('code', 'InternalError')}</Code></Error>"
                     answer = ERROR.format(status=rule.details["status"], length=len(body)) + body
                     client.sendall(answer.encode())
+                    return None
+                if fault == "answer":
+                    drain(reader, length)
+                    client.sendall(rule.details["bytes"])
                     return None
                 if fault == "strip":
                     head = re.sub(rb"(?i)if-none-match:[^\r]*\r\n", b"", head)

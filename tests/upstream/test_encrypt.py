@@ -151,3 +151,14 @@ def encrypt_any(gateway):
 
 def test_a_bucket_that_may_hold_nothing_foreign_is_refused(place, old):
     assert "upstream_foreign_buckets" in encrypt(place.gateway(start=False), "other", fails=True)
+
+
+def test_older_versions_are_told_of(place, old):
+    straight, bucket = place.straight(), place.bucket("old")
+    straight.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    straight.put_object(Bucket=bucket, Key="a", Body=b"newer")
+    said = encrypt(old, "old")
+    assert f"encrypted {len(OLD)} objects" in said and f"{len(OLD) + 1} older versions are not encrypted" in said
+    s3 = old.client()
+    assert s3.get_object(Bucket="old", Key="a")["ServerSideEncryption"] == "AES256"
+    assert s3.get_object(Bucket="old", Key="a", VersionId="null")["Body"].read() == OLD["a"]

@@ -217,3 +217,11 @@ def test_buckets_that_are_not_there_cost_the_upstream_next_to_nothing(place, pro
     # What a gateway asks by itself is four requests a second.
     assert asked < 20 + 8 * (time.monotonic() - began), proxy.seen[-20:]
     gateway.client().head_bucket(Bucket="there")
+
+
+def test_a_key_made_at_one_gateway_can_be_used_at_another_at_once(place):
+    one, two = place.gateway(), place.gateway()
+    one.client().create_bucket(Bucket="bucket")
+    for nth in range(5):
+        cmk = one.client("kms").create_key()["KeyMetadata"]["KeyId"]
+        two.client().put_object(Bucket="bucket", Key=f"k{nth}", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=cmk)

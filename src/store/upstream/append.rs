@@ -8,7 +8,7 @@ use futures::TryStreamExt as _;
 
 use super::claims::{Claim, claim_of};
 use super::gathered::Gathered;
-use super::headers::{encode, etag_of, write_of};
+use super::headers::{encode, etag_of};
 use super::objects::{Opened, tag_of};
 use super::put::{Shop, fresh_write, written_at};
 use super::target::Spot;
@@ -78,10 +78,7 @@ impl ObjectWriter for AppendWriter {
                 Err(error) => Err(error),
             };
             match ended {
-                Err(error @ Error::Unavailable(_)) => match self.spot.headers().await {
-                    Ok(headers) if write_of(&headers, self.spot.target.client.wire) == self.write => Ok(headers),
-                    _ => Err(error),
-                },
+                Err(error @ Error::Unavailable(_)) => self.spot.standing(&self.write).await.ok_or(error),
                 ended => ended,
             }
         };

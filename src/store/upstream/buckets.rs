@@ -11,10 +11,11 @@ use http::Method;
 
 use super::amend::{AMENDED, prefix_of};
 use super::client::{Again, Call};
-use super::listing::Ask;
+use super::listing::{Ask, KeptPage};
 use super::reserved::{AT_ONCE, Reserved};
 use super::settings::Mapped;
 use super::target::Target;
+use super::versions::versioning_of;
 use crate::flight::Flight;
 use crate::store::{Bucket, Error, Versioning};
 use crate::types::{BucketName, Timestamp, UserId, random};
@@ -166,7 +167,7 @@ impl Looker {
                 owner: UserId::new(NOBODY),
                 created: Timestamp(0),
                 region: self.region.to_string(),
-                versioning: Versioning::Never,
+                versioning: versioning_of(target, name).await?,
                 configs: std::collections::BTreeMap::new(),
             })),
             Err(failure) if failure.is_absence() => Ok(None),
@@ -279,7 +280,7 @@ impl Buckets {
         if let Some(there) = there.bucket {
             return Err(Error::BucketExists { owner: there.owner.clone() });
         }
-        self.make_upstream(target, &name).await?;
+        let bucket = Bucket { versioning: self.make_upstream(target, &name).await?, ..bucket };
         let number = there.number.map_or(0, |number| number.saturating_add(1));
         if self.looker.reserved.append(&line(&name), number, &encode(Some(&bucket))?).await? {
             self.kept(&slot, number, Some(bucket));
@@ -291,9 +292,10 @@ impl Buckets {
         }
     }
 
-    /// Makes the upstream's bucket. One that holds something already is not ours to take: what is in it would be
+    /// Makes the upstream's bucket, and gives what it keeps of what is replaced: one that was there may keep versions already.
+    /// One that holds something already is not ours to take: what is in it would be
     /// neither readable nor safe from us.
-    async fn make_upstream(&self, target: &Target, name: &BucketName) -> Result<(), Error> {
+    async fn make_upstream(&self, target: &Target, name: &BucketName) -> Result<Versioning, Error> {
         let Mapped { bucket, prefix } = target.settings.place(name);
         let taken = || Error::BucketExists { owner: UserId::new("") };
         let call = Call::bucket(Method::PUT, &bucket);
@@ -304,7 +306,12 @@ impl Buckets {
             Err(failure) => return Err(failure.into()),
         }
         let page = target.client.page(&bucket, &Ask { prefix: &prefix, limit: 1, ..Ask::default() }).await?;
-        if page.rows.is_empty() { Ok(()) } else { Err(taken()) }
+        let versioning = versioning_of(target, name).await?;
+        let kept = match versioning {
+            Versioning::Never => KeptPage::default(),
+            _ => target.client.page_of_versions(&bucket, &prefix, None, 1).await?,
+        };
+        if page.rows.is_empty() && kept.rows.is_empty() { Ok(versioning) } else { Err(taken()) }
     }
 
     fn kept(&self, slot: &Slot, number: u64, bucket: Option<Bucket>) {

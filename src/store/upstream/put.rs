@@ -129,10 +129,7 @@ impl PutWriter {
             Way::Gathered(gathered) => {
                 let done = gathered.complete().await;
                 let Err(error) = done else { return done };
-                return match self.spot.headers().await {
-                    Ok(headers) if write_of(&headers, client.wire) == self.write => Ok(headers),
-                    _ => Err(error),
-                };
+                return self.spot.standing(&self.write).await.ok_or(error);
             }
         };
         match outcome {
@@ -146,10 +143,7 @@ impl PutWriter {
         if !failure.is_doubtful() && !failure.is_refusal() {
             return Err(failure.into());
         }
-        match self.spot.headers().await {
-            Ok(headers) if write_of(&headers, self.spot.target.client.wire) == self.write => Ok(headers),
-            _ => Err(failure.into()),
-        }
+        self.spot.standing(&self.write).await.ok_or_else(|| failure.into())
     }
 }
 
@@ -248,6 +242,17 @@ pub(super) fn written_at(headers: &HeaderMap, clock: &dyn Clock) -> Timestamp {
 }
 
 impl Spot {
+    /// The headers of what a write made, if it is seen to have made anything: it is the object, or one of its versions.
+    pub(super) async fn standing(&self, write: &str) -> Option<HeaderMap> {
+        match self.headers().await {
+            Ok(headers) if write_of(&headers, self.target.client.wire) == write => return Some(headers),
+            Ok(_) | Err(Error::NoSuchObject) if self.versioning == Versioning::Enabled => {}
+            _ => return None,
+        }
+        let version = self.made_by(write).await.ok().flatten()?;
+        self.at_version(&version).headers().await.ok()
+    }
+
     /// The object's headers.
     pub(super) async fn headers(&self) -> Result<HeaderMap, Error> {
         let call = self.call(Method::HEAD);

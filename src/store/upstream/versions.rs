@@ -106,7 +106,7 @@ impl Spot {
     }
 
     /// Looks for the version that a write became among the newest.
-    async fn made_by(&self, write: &str) -> Result<Option<VersionId>, Error> {
+    pub(super) async fn made_by(&self, write: &str) -> Result<Option<VersionId>, Error> {
         let page = self.target.client.page_of_versions(&self.bucket, &self.key, None, MOST).await?;
         for kept in page.rows.into_iter().filter(|kept| kept.row.key == self.key && !kept.marker) {
             let spot = Self { version: Some(kept.own), ..self.clone() };
@@ -216,14 +216,16 @@ impl Spot {
 /// [`Error::Unsupported`] where it keeps none, or others would be affected; [`Error::Unavailable`].
 pub(super) async fn set(target: &Target, name: &BucketName, versioning: Versioning) -> Result<(), Error> {
     let Mapped { bucket, prefix } = target.settings.place(name);
+    if versioning == Versioning::Never || versioning_of(target, name).await? == versioning {
+        return Ok(());
+    }
     let others = |(other, place): (&BucketName, &Mapped)| other != name && place.bucket == bucket;
     if !prefix.is_empty() || target.settings.buckets.iter().any(others) {
         return Err(Error::Unsupported(SHARED));
     }
     let status = match versioning {
-        Versioning::Never => return Ok(()),
-        Versioning::Enabled => "Enabled",
         Versioning::Suspended => "Suspended",
+        _ => "Enabled",
     };
     let document = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>"
@@ -232,17 +234,22 @@ pub(super) async fn set(target: &Target, name: &BucketName, versioning: Versioni
     call.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     target.client.ask(&call, document.into(), Again::Always).await?;
     // One that does not know the question may have done something else, and said yes.
-    if versioning_of(target, &bucket).await? == versioning { Ok(()) } else { Err(Error::Unsupported(NOT_KEPT)) }
+    if versioning_of(target, name).await? == versioning { Ok(()) } else { Err(Error::Unsupported(NOT_KEPT)) }
 }
 
-/// What the upstream keeps of what is in a bucket of its.
+/// What the upstream keeps of what is in a bucket; nothing, where it does not know the question.
 ///
 /// # Errors
 /// [`Error::NoSuchBucket`]; [`Error::Unavailable`].
-pub(super) async fn versioning_of(target: &Target, bucket: &str) -> Result<Versioning, Error> {
-    let call = Call::bucket(Method::GET, bucket).query("versioning", "");
-    let (_, body) = target.client.ask(&call, Bytes::new(), Again::Always).await?;
-    let root = xml::parse(&body).map_err(|_| Error::Unsupported(NOT_KEPT))?;
+pub(super) async fn versioning_of(target: &Target, name: &BucketName) -> Result<Versioning, Error> {
+    let call = Call::bucket(Method::GET, &target.settings.place(name).bucket).query("versioning", "");
+    let answer = target.client.ask(&call, Bytes::new(), Again::Always).await.map_err(Error::from);
+    let body = match answer {
+        Ok((_, body)) => body,
+        Err(Error::Unsupported(_)) => return Ok(Versioning::Never),
+        Err(error) => return Err(error),
+    };
+    let Ok(root) = xml::parse(&body) else { return Ok(Versioning::Never) };
     Ok(match root.text("Status") {
         "Enabled" if root.name == "VersioningConfiguration" => Versioning::Enabled,
         "Suspended" if root.name == "VersioningConfiguration" => Versioning::Suspended,
