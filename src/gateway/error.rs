@@ -11,6 +11,9 @@ pub enum Error {
     /// The caller may not do this.
     #[error("access denied: {0}")]
     AccessDenied(String),
+    /// The version is under a retention period or a legal hold.
+    #[error("the version is under a retention period or a legal hold")]
+    Held,
     /// The body failed on its way in.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -200,6 +203,7 @@ impl From<store::Error> for Error {
             store::Error::BucketNotEmpty => Self::BucketNotEmpty,
             store::Error::PreconditionFailed => Self::PreconditionFailed("If-Match or If-None-Match"),
             store::Error::Changed => Self::Conflict,
+            store::Error::Held => Self::Held,
             store::Error::BucketExists { .. } => Self::BucketAlreadyExists,
             store::Error::Unsupported(what) => Self::NotImplemented(what),
             store::Error::MetadataTooLarge => Self::MetadataTooLarge { maximum: super::MAX_USER_METADATA },

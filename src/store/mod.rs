@@ -62,6 +62,9 @@ pub enum Error {
     /// The disk is full, or a quota is.
     #[error("the storage is full")]
     Full,
+    /// The version is not to be deleted yet: a retention period or a legal hold is on it.
+    #[error("the version is under a retention period or a legal hold")]
+    Held,
     /// The store went read-only after a failed sync, or its medium is.
     #[error("the store is read-only: {0}")]
     ReadOnly(String),

@@ -140,3 +140,24 @@ def test_without_an_upstream_nothing_passes(tmp_path):
     s3.create_bucket(Bucket="bucket")
     assert code(s3.get_bucket_lifecycle_configuration, Bucket="bucket") == ("NotImplemented", 501)
     gateway.stop()
+
+
+def test_what_object_lock_protects_is_kept_and_the_client_is_told_why(place):
+    """The bucket with object lock was made by the operator, and is empty when it becomes one of the gateways'."""
+    settings = 'upstream_pass_through = ["GET object-lock", "PUT object-lock"]\n'
+    gateway = place.gateway(settings=settings)
+    s3, straight = gateway.client(), place.straight()
+    straight.create_bucket(Bucket=place.bucket("locked"), ObjectLockEnabledForBucket=True)
+    s3.create_bucket(Bucket="locked")
+    assert s3.get_bucket_versioning(Bucket="locked")["Status"] == "Enabled"
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+    s3.put_object_lock_configuration(
+        Bucket="locked", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule})
+    assert s3.get_object_lock_configuration(Bucket="locked")["ObjectLockConfiguration"]["Rule"] == rule
+    version = s3.put_object(Bucket="locked", Key="k", Body=b"kept")["VersionId"]
+    assert code(s3.delete_object, Bucket="locked", Key="k", VersionId=version) == ("AccessDenied", 403)
+    marker = s3.delete_object(Bucket="locked", Key="k")
+    assert marker["DeleteMarker"]
+    assert s3.get_object(Bucket="locked", Key="k", VersionId=version)["Body"].read() == b"kept"
+    s3.delete_object(Bucket="locked", Key="k", VersionId=marker["VersionId"])
+    assert s3.get_object(Bucket="locked", Key="k")["Body"].read() == b"kept"

@@ -101,6 +101,7 @@ pub(super) fn face(error: &Error) -> Face {
             not_modified().header(header::ETAG, &quoted(etag)).header(header::LAST_MODIFIED, &http_date(*modified))
         }
         Error::PreconditionFailed(which) => precondition(which),
+        Error::Held => Face::conflict("FileImmutable", "The object you specified is immutable."),
         Error::Conflict => Face::conflict(
             "OperationConflict",
             "A conflicting operation is currently in progress against this resource. Please try again.",
@@ -312,6 +313,7 @@ fn store_face(error: &store::Error) -> Face {
         store::Error::BucketNotEmpty => face(&Error::BucketNotEmpty),
         store::Error::PreconditionFailed => precondition("the object has changed"),
         store::Error::Changed => face(&Error::Conflict),
+        store::Error::Held => face(&Error::Held),
         store::Error::Full => Face::unavailable("The storage is full."),
         store::Error::ReadOnly(_) => Face::unavailable("The storage is read-only."),
         store::Error::Unsupported(what) => face(&Error::NotImplemented(what)),
@@ -354,6 +356,7 @@ mod tests {
         let part = PartNumber::FIRST;
         let table: Vec<(Error, u16, &str)> = vec![
             (Error::AccessDenied("no".into()), 403, "AccessDenied"),
+            (Error::Held, 409, "FileImmutable"),
             (Error::BadDigest("Content-MD5"), 400, "InvalidDigest"),
             (Error::BucketAlreadyExists, 409, "BucketAlreadyExists"),
             (Error::BucketAlreadyOwnedByYou, 409, "BucketAlreadyExists"),

@@ -104,6 +104,7 @@ pub(super) fn failed(error: Error) -> S3Error {
 pub fn face(error: &Error) -> Face {
     use StatusCode as S;
     match error {
+        Error::Held => Face::denied("Access Denied because object protected by object lock."),
         Error::AccessDenied(why) => Face::denied(format!("Access Denied: {why}")),
         Error::Body(body) => body_face(body),
         Error::BadDigest(what) => {
@@ -384,6 +385,7 @@ fn store_face(error: &store::Error) -> Face {
         store::Error::BucketNotEmpty => face(&Error::BucketNotEmpty),
         store::Error::PreconditionFailed => face(&Error::PreconditionFailed("the object has changed")),
         store::Error::Changed => face(&Error::Conflict),
+        store::Error::Held => face(&Error::Held),
         store::Error::Full => Face::unavailable("The storage is full."),
         store::Error::ReadOnly(_) => Face::unavailable("The storage is read-only."),
         store::Error::Unsupported(what) => Face::not_implemented(what),
@@ -407,6 +409,7 @@ mod tests {
         let part = PartNumber::FIRST;
         let table: Vec<(Error, u16, &str)> = vec![
             (Error::AccessDenied("no".into()), 403, "AccessDenied"),
+            (Error::Held, 403, "AccessDenied"),
             (Error::BadDigest("Content-MD5"), 400, "BadDigest"),
             (Error::InvalidDigest("x-amz-checksum-crc32"), 400, "InvalidRequest"),
             (Error::BucketAlreadyExists, 409, "BucketAlreadyExists"),

@@ -122,6 +122,12 @@ impl Failure {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
+    /// Whether the upstream knows who asks, and does not let him: OSS answers 409 where a retention policy forbids it.
+    pub(super) fn is_denial(&self) -> bool {
+        let denied = self.status() == Some(StatusCode::FORBIDDEN) && self.code() == "AccessDenied";
+        denied || matches!(self.code(), "FileImmutable")
+    }
+
     /// Whether a condition of the request did not hold.
     pub(super) fn is_refusal(&self) -> bool {
         let exists = matches!(self.code(), "FileAlreadyExists" | "PreconditionFailed" | "ConditionalRequestConflict");
