@@ -160,7 +160,8 @@ impl From<Failure> for Error {
             Failure::Answer { status, code, .. } => match (status.as_u16(), code.as_str()) {
                 (404, "NoSuchBucket") => Self::NoSuchBucket,
                 (404, "NoSuchUpload") => Self::NoSuchUpload,
-                (404, _) => Self::NoSuchObject,
+                // 405 is what S3 and OSS say of a version that is a delete marker.
+                (404 | 405, _) => Self::NoSuchObject,
                 (409, "BucketNotEmpty") => Self::BucketNotEmpty,
                 (400, "MetadataTooLarge") => Self::MetadataTooLarge,
                 // OSS has none that begin with a slash.

@@ -193,8 +193,6 @@ impl Spot {
             let there = match spot.headers().await {
                 Ok(headers) => Some(spot.served(&headers, &decode(&headers, spot.target.client.wire).0)?),
                 Err(Error::NoSuchObject) => None,
-                // A server that says of a marker what it is.
-                Err(Error::Unavailable(_)) if version.is_marker() => None,
                 Err(error) => return Err(error),
             };
             let marker = match there {
