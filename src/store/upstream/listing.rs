@@ -116,13 +116,14 @@ fn kept_page_of(root: &Element) -> Option<KeptPage> {
     }
     let encoded = root.text("EncodingType") == "url";
     let name = |text: &str| if encoded { url_decoded(text) } else { Some(text.to_owned()) };
-    let mut rows = Vec::new();
+    let mut rows: Vec<(Kept, OffsetDateTime)> = Vec::new();
     for child in &root.children {
         let marker = child.name == "DeleteMarker";
         if !marker && child.name != "Version" {
             continue;
         }
-        rows.push(Kept {
+        let modified = child.text("LastModified");
+        let kept = Kept {
             own: child.text("VersionId").to_owned(),
             latest: child.text("IsLatest") == "true",
             marker,
@@ -130,21 +131,42 @@ fn kept_page_of(root: &Element) -> Option<KeptPage> {
                 key: name(child.text("Key"))?,
                 etag: unquoted(child.text("ETag")),
                 size: if marker { 0 } else { child.text("Size").parse().ok()? },
-                modified: iso_date(child.text("LastModified"))?,
+                modified: iso_date(modified)?,
             },
-        });
+        };
+        rows.push((kept, OffsetDateTime::parse(modified, &Rfc3339).ok()?));
     }
-    if !rows.is_sorted_by(|a, b| a.row.key <= b.row.key) {
-        // Versions first and then markers: which of a key's is newer is told by their dates.
-        rows.sort_by(|a, b| {
-            let newest_first = b.latest.cmp(&a.latest).then(b.row.modified.cmp(&a.row.modified));
+    let apart = are_apart(&rows);
+    if apart {
+        rows.sort_by(|(a, of_a), (b, of_b)| {
+            let newest_first = b.latest.cmp(&a.latest).then(of_b.cmp(of_a));
             a.row.key.cmp(&b.row.key).then(newest_first)
         });
     }
-    // The last row says where to go on: the markers that a page names are not encoded alike everywhere.
-    let last = rows.last().map(|last: &Kept| (last.row.key.clone(), Some(last.own.clone())));
+    let rows: Vec<Kept> = rows.into_iter().map(|(kept, _)| kept).collect();
+    let own = |text: &str| Some(text.to_owned()).filter(|own| !own.is_empty());
+    let last = if apart {
+        name(root.text("NextKeyMarker")).map(|key| (key, own(root.text("NextVersionIdMarker"))))
+    } else {
+        // The last row says where to go on: the markers that a page names are not encoded alike everywhere.
+        rows.last().map(|last| (last.row.key.clone(), own(&last.own)))
+    };
     let next = last.filter(|_| root.text("IsTruncated") == "true");
     Some(KeptPage { rows, next })
+}
+
+/// Whether a page has its versions and its delete markers in two runs, as some servers write them. Which of a key's is newer
+/// is told by their dates then, by fractions of a second too; everywhere else the order of the rows does, and no clock.
+fn are_apart(rows: &[(Kept, OffsetDateTime)]) -> bool {
+    let turns = rows.windows(2).filter(|pair| matches!(pair, [(a, _), (b, _)] if a.marker != b.marker)).count();
+    let in_order = rows.windows(2).all(|pair| match pair {
+        [(a, of_a), (b, of_b)] => {
+            let same = a.row.key == b.row.key;
+            a.row.key <= b.row.key && !(same && b.latest) && !(same && a.marker != b.marker && of_a < of_b)
+        }
+        _ => true,
+    });
+    turns == 1 && !in_order
 }
 
 fn page_of(root: &Element) -> Option<Page> {
