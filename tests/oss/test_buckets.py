@@ -3,7 +3,7 @@
 import secrets
 
 import pytest
-from conftest import local_only
+from conftest import with_versions
 from faces import Refused
 
 
@@ -66,7 +66,7 @@ def test_tags_of_buckets_and_objects(face, bucket):
     assert face.head(bucket, "k").headers["x-oss-tagging-count"] == "2"
 
 
-@local_only("there are no versions")
+@with_versions
 def test_versions_are_kept_listed_and_removed(face, bucket):
     assert face.versioning(bucket) is None
     face.put_versioning(bucket, "Enabled")

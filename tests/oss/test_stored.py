@@ -1,4 +1,5 @@
-"""Only ciphertext is on disk, whichever way an OSS client wrote: a search of everything that the gateway wrote, logs at TRACE."""
+"""Only ciphertext is kept, whichever way an OSS client wrote: a search of everything that the gateway wrote, logs at TRACE,
+and what it has upstream."""
 
 import base64
 import hashlib
