@@ -248,6 +248,7 @@ fn a_wrong_value_names_its_field_and_its_source() {
         ("upstream_foreign_buckets", "Not_A_Bucket"),
         ("upstream_answer_timeout", "30"),
         ("upstream_pass_through", "DELETE encryption"),
+        ("upstream_pass_through", "PUT worm"),
     ];
     for (field, text) in bad {
         let flag = format!("--{}", field.replace('_', "-"));
@@ -262,6 +263,21 @@ fn a_wrong_value_names_its_field_and_its_source() {
             assert!(message.contains(&source), "{message}");
             assert!(!message.contains('\n'), "{message}");
         }
+    }
+}
+
+#[test]
+fn what_passes_is_said_in_the_upstream_s_own_words() {
+    let listed = |dialect: &str, passage: &str| {
+        let file = format!("upstream_dialect = \"{dialect}\"\nupstream_pass_through = [\"{passage}\"]");
+        load(&[], Some(&file), &[]).map(|config| config.upstream.pass_through.len()).map_err(|error| error.to_string())
+    };
+    for (dialect, passage) in [("s3", "PUT accelerate"), ("oss", "PUT transferAcceleration"), ("oss", "POST worm")] {
+        assert_eq!(listed(dialect, passage), Ok(1), "{passage}");
+    }
+    for (dialect, passage) in [("oss", "PUT accelerate"), ("s3", "PUT transferAcceleration"), ("s3", "POST worm")] {
+        let why = listed(dialect, passage).unwrap_err();
+        assert!(why.contains("upstream_pass_through") && why.contains(passage), "{why}");
     }
 }
 

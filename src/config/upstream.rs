@@ -100,6 +100,7 @@ impl Upstream {
         let d = Self::default();
         let seconds =
             |field, default| layers.one::<DurationText>(field).map(|found| found.map_or(default, |text| text.0));
+        let dialect = layers.one("upstream_dialect")?.unwrap_or(d.dialect);
         let bucket_prefix = layers.one::<PrefixText>("upstream_bucket_prefix")?.map_or(d.bucket_prefix, |text| text.0);
         let own = |name: &BucketName| Mapped { bucket: format!("{bucket_prefix}{name}"), prefix: String::new() };
         let buckets = layers.many::<MappedText>("upstream_buckets")?.into_iter();
@@ -107,7 +108,7 @@ impl Upstream {
         Ok(Self {
             endpoint: layers.one("upstream_endpoint")?,
             region: layers.one::<Region>("upstream_region")?.map_or(d.region, |region| region.0),
-            dialect: layers.one("upstream_dialect")?.unwrap_or(d.dialect),
+            dialect,
             addressing: layers.one("upstream_addressing")?.unwrap_or(d.addressing),
             access_key_id: layers.one::<AccessKeyText>("upstream_access_key_id")?.map(|id| id.0),
             secret_access_key: layers.secret("upstream_secret_access_key", "upstream_secret_access_key_file")?,
@@ -123,7 +124,7 @@ impl Upstream {
             abandoned_after: layers
                 .one::<DaysText>("upstream_abandoned_after")?
                 .map_or(d.abandoned_after, |days| days.0),
-            pass_through: layers.many::<Passage>("upstream_pass_through")?.into_iter().collect(),
+            pass_through: passages(layers, dialect)?,
         })
     }
 
@@ -145,9 +146,6 @@ impl Upstream {
             (None, None, _) => return Err(missing("upstream_access_key_id")),
             (None, Some(_), None) => return Err(missing("upstream_secret_access_key")),
         };
-        if self.dialect == Wire::Oss && !self.pass_through.is_empty() {
-            return Err(Error::conflict("upstream_pass_through", "is for an upstream of dialect \"s3\""));
-        }
         if self.buckets.values().any(|mapped| mapped.bucket == self.reserved) {
             return Err(Error::conflict("upstream_buckets", "names the reserved bucket"));
         }
@@ -321,10 +319,23 @@ impl Setting for Addressing {
     }
 }
 
-impl Setting for Passage {
+/// A passage in the words of any dialect: which of them counts, another field says.
+struct PassageText(String);
+
+impl Setting for PassageText {
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse()
+        Passage::parse(Wire::Oss, text).or_else(|_| Passage::parse(Wire::S3, text)).map(|_| Self(text.to_owned()))
     }
+}
+
+/// What passes, in the upstream's own words.
+fn passages(layers: &Layers, dialect: Wire) -> Result<BTreeSet<Passage>, Error> {
+    let listed = layers.many::<PassageText>("upstream_pass_through")?.into_iter();
+    let read = |PassageText(text)| {
+        let here = Passage::parse(dialect, &text);
+        here.map_err(|why| Error::conflict("upstream_pass_through", format!("is not in the upstream's dialect: {why}")))
+    };
+    listed.map(read).collect()
 }
 
 impl Setting for BucketName {

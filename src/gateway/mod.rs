@@ -45,7 +45,8 @@ mod tests;
 mod transfer;
 mod verify;
 
-pub use crate::store::{Passage, Passed, Verb};
+pub use crate::store::upstream::Wire;
+pub use crate::store::{Crossing, Passage, Passed, Passing, Verb, passage_about};
 pub use acl::{Acl, AclReach, BucketAcl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use cors::CorsRule;

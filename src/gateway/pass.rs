@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::identity::{Action, Requester};
-use crate::store::{Passage, Passed, SubResource, Verb};
+use crate::store::{Crossing, Passage, Passed, Passing, SubResource, Verb};
 use crate::types::BucketName;
 
 use super::{Error, Gateway};
@@ -11,7 +11,7 @@ use super::{Error, Gateway};
 impl Gateway {
     /// Whether this passes to the upstream of a bucket. By the configuration alone: it says nothing of the bucket.
     #[must_use]
-    pub fn passes(&self, bucket: &BucketName, passage: Passage) -> bool {
+    pub fn passes(&self, bucket: &BucketName, passage: Passage) -> Crossing {
         self.store.passes(bucket, passage)
     }
 
@@ -23,11 +23,11 @@ impl Gateway {
         &self,
         caller: &Requester,
         bucket: &BucketName,
-        passage: Passage,
+        passing: &Passing,
         document: Bytes,
     ) -> Result<Passed, Error> {
-        self.bucket_for(caller, bucket, action(passage)).await?;
-        Ok(self.store.pass(bucket, passage, document).await?)
+        self.bucket_for(caller, bucket, action(passing.passage)).await?;
+        Ok(self.store.pass(bucket, passing, document).await?)
     }
 }
 
@@ -38,8 +38,9 @@ fn action(passage: Passage) -> Action {
     let either = |read, write| if reads { read } else { write };
     match passage.sub() {
         SubResource::Accelerate => either(Action::GetAccelerateConfiguration, Action::PutAccelerateConfiguration),
+        SubResource::Inventory => either(Action::GetInventoryConfiguration, Action::PutInventoryConfiguration),
         SubResource::Lifecycle => either(Action::GetLifecycleConfiguration, Action::PutLifecycleConfiguration),
-        SubResource::Logging => either(Action::GetBucketLogging, Action::PutBucketLogging),
+        SubResource::LogFields | SubResource::Logging => either(Action::GetBucketLogging, Action::PutBucketLogging),
         SubResource::Notification => either(Action::GetBucketNotification, Action::PutBucketNotification),
         SubResource::ObjectLock => {
             either(Action::GetBucketObjectLockConfiguration, Action::PutBucketObjectLockConfiguration)

@@ -81,6 +81,10 @@ actions! {
     GetAccelerateConfiguration = "s3:GetAccelerateConfiguration",
     /// Set it.
     PutAccelerateConfiguration = "s3:PutAccelerateConfiguration",
+    /// Read which lists of a bucket's objects are made.
+    GetInventoryConfiguration = "s3:GetInventoryConfiguration",
+    /// Set or remove them.
+    PutInventoryConfiguration = "s3:PutInventoryConfiguration",
     /// Read the rules by which objects expire.
     GetLifecycleConfiguration = "s3:GetLifecycleConfiguration",
     /// Set or remove them.

@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use serde::{Deserialize, Serialize};
 
-pub use passage::{Passage, Passed, SubResource, Verb};
+pub use passage::{Crossing, Passage, Passed, Passing, SubResource, Verb, passage_about};
 
 use crate::types::{BucketName, ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, UserId, VersionId};
 
@@ -564,17 +564,17 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
         Ok(None)
     }
     /// Whether the store's own upstream is asked this of the bucket. For the operator to say; no I/O.
-    fn passes(&self, bucket: &BucketName, passage: Passage) -> bool {
+    fn passes(&self, bucket: &BucketName, passage: Passage) -> Crossing {
         let _ = (bucket, passage);
-        false
+        Crossing::Never
     }
     /// Has the store's upstream do it, with the document as it is.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where it does not pass, or the upstream does not know it; [`Error::NoSuchBucket`];
     /// [`Error::Unavailable`].
-    async fn pass(&self, bucket: &BucketName, passage: Passage, document: Bytes) -> Result<Passed, Error> {
-        let _ = (bucket, passage, document);
+    async fn pass(&self, bucket: &BucketName, passing: &Passing, document: Bytes) -> Result<Passed, Error> {
+        let _ = (bucket, passing, document);
         Err(Error::Unsupported("this configuration of a bucket"))
     }
     /// Whether the bucket may hold objects that sealgate did not write, to be served as they are. For the operator to say,

@@ -18,6 +18,8 @@ pub(super) struct Face {
     pub(super) status: StatusCode,
     /// OSS's error code.
     pub(super) code: &'static str,
+    /// The code of the store behind us, in place of ours: what passes to it is refused in its words.
+    pub(super) theirs: Option<String>,
     /// The message; never carries a secret.
     pub(super) message: Cow<'static, str>,
     /// Further elements in order: name and text.
@@ -29,7 +31,7 @@ pub(super) struct Face {
 impl Face {
     /// A refusal.
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), extra: Vec::new(), headers: Vec::new() }
+        Self { status, code, theirs: None, message: message.into(), extra: Vec::new(), headers: Vec::new() }
     }
 
     /// 400.
@@ -111,7 +113,7 @@ impl Face {
     /// The error's document.
     pub(super) fn to_xml(&self, request_id: &str, host: &str) -> Bytes {
         let mut out = Writer::new("Error");
-        out.text("Code", self.code);
+        out.text("Code", self.theirs.as_deref().unwrap_or(self.code));
         out.text("Message", &self.message);
         out.text("RequestId", request_id);
         out.text("HostId", host);

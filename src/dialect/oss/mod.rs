@@ -25,6 +25,7 @@ mod host;
 mod listing;
 mod multipart;
 mod objects;
+mod pass;
 mod policy;
 mod post;
 mod query;

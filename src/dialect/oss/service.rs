@@ -27,8 +27,8 @@ use super::query::Query;
 use super::request::{Call, content_md5};
 use super::response::{About, Reply, finish};
 use super::route::{BodyKind, Operation, Target};
-use super::sse::{self, SseHeaders};
-use super::{auth, refuse, words};
+use super::sse::{self, Accepts, SseHeaders};
+use super::{auth, pass, refuse, words};
 
 /// The largest document taken: 10,000 parts fit.
 const DOCUMENT_MAXIMUM: usize = 4 << 20;
@@ -164,6 +164,19 @@ impl OssDialect {
         // From here on no key stays among the headers.
         let headers = SseHeaders::take(&mut parts.headers);
         let query = Query::of(&parts.uri);
+        if let Some((bucket, passing)) = pass::wanted(&self.gateway, &parts, &resource, &query, &identified.caller)? {
+            pass::headers(&parts.headers)?;
+            sse::parse(&headers, Accepts::Nothing, connection.secure)?;
+            let length = length(&parts.headers)?;
+            let (incoming, end) = self.incoming(body, length);
+            let read = match passing.passage.sends() {
+                true => document(&parts.headers, incoming, length, DOCUMENT_MAXIMUM).await,
+                false => nothing(incoming, length).await.map(|()| Bytes::new()),
+            };
+            about.unread = !end.reached();
+            let caller = Requester::new(identified.caller, words::of(&parts, &headers, connection));
+            return pass::answer(&self.gateway, &caller, &bucket, &passing, read?).await;
+        }
         let operation = admitted(&parts, &resource, &query, &identified.caller)?;
         refuse::headers(operation, &parts.headers)?;
         refuse::query(&query, identified.caller.user().is_none())?;
@@ -310,31 +323,43 @@ async fn take_body(
         (BodyKind::Stream, Length::Missing) => Ok((None, Bytes::new())),
         (BodyKind::Stream, Length::Known(len)) => Ok((Some(incoming.plain(len, None)), Bytes::new())),
         (BodyKind::Stream, Length::Unknown) => Ok((Some(incoming.plain(MAX_SINGLE_UPLOAD, None)), Bytes::new())),
-        // Go's clients announce chunks and send none: their end is on the wire.
-        (BodyKind::None, Length::Unknown) => {
-            incoming.whole(NOTHING_MAXIMUM).await.map_err(|error| not_whole(error, Face::malformed_xml))?;
-            Ok((None, Bytes::new()))
-        }
-        (BodyKind::None, Length::Known(_) | Length::Missing) => Ok((None, Bytes::new())),
+        (BodyKind::None, length) => nothing(incoming, length).await.map(|()| (None, Bytes::new())),
         (BodyKind::Document, length) => {
             let deletes = operation == Operation::DeleteMultipleObjects;
             let maximum = if deletes { DELETE_MAXIMUM } else { DOCUMENT_MAXIMUM };
-            let declared = match length {
-                Length::Known(len) => usize::try_from(len).unwrap_or(usize::MAX),
-                Length::Missing | Length::Unknown => 0,
-            };
-            if declared > maximum {
-                return Err(Face::malformed_xml());
-            }
-            let md5 = content_md5(headers)?;
-            let document = incoming.whole(maximum).await.map_err(|error| not_whole(error, Face::malformed_xml))?;
-            let differs = |md5: [u8; 16]| !bool::from(md5.as_slice().ct_eq(Md5::digest(&document).as_slice()));
-            if md5.is_some_and(differs) {
-                return Err(face(&Error::BadDigest("Content-MD5")));
-            }
-            Ok((None, document))
+            Ok((None, document(headers, incoming, length, maximum).await?))
         }
     }
+}
+
+/// Finds the end of a body where there should be none.
+async fn nothing(incoming: Incoming, length: Length) -> Result<(), Face> {
+    match length {
+        // Go's clients announce chunks and send none: their end is on the wire.
+        Length::Unknown => {
+            let read = incoming.whole(NOTHING_MAXIMUM).await;
+            read.map(drop).map_err(|error| not_whole(error, Face::malformed_xml))
+        }
+        Length::Known(_) | Length::Missing => Ok(()),
+    }
+}
+
+/// Reads a document, and holds it to the digest that it came with.
+async fn document(headers: &HeaderMap, incoming: Incoming, length: Length, maximum: usize) -> Result<Bytes, Face> {
+    let declared = match length {
+        Length::Known(len) => usize::try_from(len).unwrap_or(usize::MAX),
+        Length::Missing | Length::Unknown => 0,
+    };
+    if declared > maximum {
+        return Err(Face::malformed_xml());
+    }
+    let md5 = content_md5(headers)?;
+    let document = incoming.whole(maximum).await.map_err(|error| not_whole(error, Face::malformed_xml))?;
+    let differs = |md5: [u8; 16]| !bool::from(md5.as_slice().ct_eq(Md5::digest(&document).as_slice()));
+    if md5.is_some_and(differs) {
+        return Err(face(&Error::BadDigest("Content-MD5")));
+    }
+    Ok(document)
 }
 
 fn not_whole(error: NotWhole, too_large: impl FnOnce() -> Face) -> Face {

@@ -8,7 +8,7 @@ use s3s::{S3Error, S3ErrorCode};
 
 use crate::dialect::incoming::Incoming;
 use crate::dialect::owner;
-use crate::gateway::{Gateway, Passage, Passed, Verb};
+use crate::gateway::{Crossing, Gateway, Passage, Passed, Passing, Verb, Wire};
 use crate::identity::{Caller, Requester};
 use crate::types::BucketName;
 
@@ -29,7 +29,7 @@ const REFUSED: [&str; 3] = [
     "x-amz-transition-default-minimum-object-size",
 ];
 
-/// What of a bucket a request asks its upstream; `None` for every other request, which is then routed as any.
+/// What of a bucket a request asks its upstream, or would if it were said in other words; `None` for every other request, which is then routed as any.
 pub(super) fn wanted(
     gateway: &Gateway,
     parts: &Parts,
@@ -39,8 +39,11 @@ pub(super) fn wanted(
 ) -> Option<(BucketName, Passage)> {
     let (Target::Bucket, Caller::User(_), Some(bucket)) = (target, caller, bucket) else { return None };
     let [sub] = named_in(parts.uri.query().unwrap_or_default())[..] else { return None };
-    let passage = Passage::named(parts.method.as_str(), sub)?;
-    gateway.passes(&bucket, passage).then_some((bucket, passage))
+    let passage = Passage::named(Wire::S3, parts.method.as_str(), sub)?;
+    match gateway.passes(&bucket, passage) {
+        Crossing::Passes | Crossing::OtherWords => Some((bucket, passage)),
+        Crossing::NotThis | Crossing::Never => None,
+    }
 }
 
 /// Answers such a request.
@@ -53,7 +56,7 @@ pub(super) async fn answer(
     (bucket, passage): (BucketName, Passage),
 ) -> Response<s3s::Body> {
     match try_answer(gateway, parts, body, sse, context, &bucket, passage).await {
-        Ok(Passed::Done(document)) => done(passage, document),
+        Ok(Passed::Done { document, made: _ }) => done(passage, document),
         Ok(Passed::Refused { status, code, message }) => {
             let Ok(code) = code.parse::<S3ErrorCode>();
             let mut error = S3Error::with_message(code, message);
@@ -73,6 +76,9 @@ async fn try_answer(
     bucket: &BucketName,
     passage: Passage,
 ) -> Result<Passed, Face> {
+    if gateway.passes(bucket, passage) != Crossing::Passes {
+        return Err(Face::not_implemented(format_args!("{passage} beside a store that has it in OSS's words")));
+    }
     refuse::any_headers(&parts.headers)?;
     refuse::query(parts.uri.query().unwrap_or_default(), false)?;
     for name in REFUSED {
@@ -84,10 +90,10 @@ async fn try_answer(
     let caller = Requester::new(context.caller.clone(), conditions_of(&parts, sse, context));
     expected_owner(gateway, &caller, bucket, &parts.headers).await?;
     let document = match passage.verb() {
-        Verb::Put => checked_document(body, &parts.headers, &parts.headers, context).await?,
+        Verb::Post | Verb::Put => checked_document(body, &parts.headers, &parts.headers, context).await?,
         Verb::Delete | Verb::Get => Bytes::new(),
     };
-    gateway.pass(&caller, bucket, passage, document).await.map_err(|error| face(&error))
+    gateway.pass(&caller, bucket, &Passing::bare(passage), document).await.map_err(|error| face(&error))
 }
 
 async fn expected_owner(
@@ -108,7 +114,7 @@ async fn expected_owner(
 fn done(passage: Passage, document: Bytes) -> Response<s3s::Body> {
     let status = match passage.verb() {
         Verb::Delete => StatusCode::NO_CONTENT,
-        Verb::Get | Verb::Put => StatusCode::OK,
+        Verb::Get | Verb::Post | Verb::Put => StatusCode::OK,
     };
     let mut response = Response::new(s3s::Body::from(document));
     *response.status_mut() = status;

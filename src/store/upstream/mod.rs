@@ -63,9 +63,10 @@ use self::probe::Probe;
 use self::put::{PutWriter, Shop, turn};
 use self::target::{Closed, Spot, Target};
 use super::{
-    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Deleted, Error, Growth, ListEntry, ListPage, ListQuery,
-    Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Passage, Passed, Precondition,
-    StoredObject, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage, VersionQuery, Versioning,
+    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Crossing, Deleted, Error, Growth, ListEntry, ListPage,
+    ListQuery, Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Passage, Passed,
+    Passing, Precondition, StoredObject, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage,
+    VersionQuery, Versioning,
 };
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
@@ -312,16 +313,16 @@ impl ObjectStore for UpstreamStore {
         self.buckets.change(target, name, |bucket| bucket.versioning = versioning).await
     }
 
-    fn passes(&self, bucket: &BucketName, passage: Passage) -> bool {
-        self.target(bucket).is_ok_and(|target| pass::passes(&target.settings, bucket, passage))
+    fn passes(&self, bucket: &BucketName, passage: Passage) -> Crossing {
+        self.target(bucket).map_or(Crossing::Never, |target| pass::passes(&target.settings, bucket, passage))
     }
 
-    async fn pass(&self, bucket: &BucketName, passage: Passage, document: Bytes) -> Result<Passed, Error> {
+    async fn pass(&self, bucket: &BucketName, passing: &Passing, document: Bytes) -> Result<Passed, Error> {
         let target = self.at(bucket).await?;
-        if !pass::passes(&target.settings, bucket, passage) {
+        if pass::passes(&target.settings, bucket, passing.passage) != Crossing::Passes {
             return Err(Error::Unsupported("this configuration of a bucket"));
         }
-        pass::pass(target, bucket, passage, document).await
+        pass::pass(target, bucket, passing, document).await
     }
 
     async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {

@@ -13,47 +13,60 @@ use super::failure::Failure;
 use super::settings::{Mapped, Settings};
 use super::target::Target;
 use super::xml;
-use crate::store::{Error, Passage, Passed, SubResource, Verb};
+use crate::store::{Crossing, Error, Passage, Passed, Passing, Verb};
 use crate::types::BucketName;
 
 /// What an upstream says of the gateway and not of the client's request.
-const OURS: [&str; 6] = [
+const OURS: [&str; 9] = [
     "AccessDenied",
     "InvalidAccessKeyId",
+    "InvalidSecurityToken",
     "NoSuchBucket",
     "RequestTimeTooSkewed",
+    "SecurityTokenExpired",
     "SignatureDoesNotMatch",
+    "UserDisable",
     "UserSuspended",
 ];
 
 /// Whether a bucket's upstream is to be asked. Not for a bucket that is a part of an upstream's: what is said there would
 /// be said of the others in it, too.
-pub(super) fn passes(settings: &Settings, name: &BucketName, passage: Passage) -> bool {
-    settings.pass_through.contains(&passage) && settings.place(name).prefix.is_empty()
+pub(super) fn passes(settings: &Settings, name: &BucketName, passage: Passage) -> Crossing {
+    match settings.place(name).prefix.is_empty() {
+        true => Crossing::by(settings.pass_through.iter(), passage),
+        false => Crossing::Never,
+    }
 }
 
 /// Asks, and gives the answer.
 pub(super) async fn pass(
     target: &Target,
     name: &BucketName,
-    passage: Passage,
+    passing: &Passing,
     document: Bytes,
 ) -> Result<Passed, Error> {
+    let passage = passing.passage;
     let Mapped { bucket, .. } = target.settings.place(name);
     let method = match passage.verb() {
         Verb::Delete => Method::DELETE,
         Verb::Get => Method::GET,
+        Verb::Post => Method::POST,
         Verb::Put => Method::PUT,
     };
-    let mut call = Call::bucket(method, &bucket).query(passage.sub().name(), "");
-    if passage.verb() == Verb::Put {
+    let mut call = Call::bucket(method, &bucket);
+    call.query.clone_from(&passing.query);
+    if passage.sends() {
         // S3 wants one of its checksums with most of these, and each of them takes this one.
         let digest = STANDARD.encode(md5::Md5::digest(&document));
         call = call.header(HeaderName::from_static("content-md5"), &digest).header(CONTENT_TYPE, "application/xml");
     }
-    match target.client.ask(&call, document, Again::Always).await {
-        Ok((_, answer)) if passage.verb() != Verb::Get || is_of(passage.sub(), &answer) => {
-            Ok(Passed::Done(if passage.verb() == Verb::Get { answer } else { Bytes::new() }))
+    // A step that was taken cannot be taken twice.
+    let again = if passage.verb() == Verb::Post { Again::IfRefused } else { Again::Always };
+    match target.client.ask(&call, document, again).await {
+        Ok((headers, answer)) if passage.verb() != Verb::Get || is_of(passage, &answer) => {
+            let told = passage.tells().and_then(|name| headers.get(name)).and_then(|value| value.to_str().ok());
+            let document = if passage.verb() == Verb::Get { answer } else { Bytes::new() };
+            Ok(Passed::Done { document, made: told.map(str::to_owned) })
         }
         Ok(_) => Err(Error::Unsupported("this configuration of a bucket, in the store behind sealgate,")),
         Err(failure) => refused(failure),
@@ -82,17 +95,18 @@ fn is_code(code: &str) -> bool {
 }
 
 /// Whether a document describes this sub-resource, and is not the answer to a plain GET.
-fn is_of(sub: SubResource, document: &[u8]) -> bool {
-    xml::parse(document).is_ok_and(|root| root.name == sub.root())
+fn is_of(passage: Passage, document: &[u8]) -> bool {
+    xml::parse(document).is_ok_and(|root| passage.has_root(&root.name))
 }
 
 /// The first of the listed sub-resources that the upstream does not know: asked for it, it lists the bucket. What it would
 /// do instead of a deletion nobody wants to know.
 pub(super) async fn unknown(client: &Client, settings: &Settings) -> Result<Option<Passage>, Failure> {
     for &passage in &settings.pass_through {
-        let call = Call::bucket(Method::GET, &settings.reserved).query(passage.sub().name(), "");
+        let asked = passage.reading();
+        let call = Call::bucket(Method::GET, &settings.reserved).query(asked.name(), "");
         match client.ask(&call, Bytes::new(), Again::Always).await {
-            Ok((_, document)) if !is_of(passage.sub(), &document) => return Ok(Some(passage)),
+            Ok((_, document)) if !is_of(asked, &document) => return Ok(Some(passage)),
             Err(failure @ (Failure::Unreached(_) | Failure::Broken(_))) => return Err(failure),
             // That it has none, or that it does not do this, it says itself.
             _ => {}
@@ -104,6 +118,7 @@ pub(super) async fn unknown(client: &Client, settings: &Settings) -> Result<Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::upstream::Wire;
     use http::{HeaderMap, StatusCode};
 
     fn answered(status: u16, code: &str) -> Result<Passed, Error> {
@@ -131,8 +146,11 @@ mod tests {
 
     #[test]
     fn a_listing_describes_nothing() {
-        assert!(is_of(SubResource::Lifecycle, b"<LifecycleConfiguration xmlns=\"x\"/>"));
-        assert!(!is_of(SubResource::Accelerate, b"<ListBucketResult></ListBucketResult>"));
-        assert!(!is_of(SubResource::Accelerate, b""));
+        let accelerate = Passage::parse(Wire::S3, "GET accelerate").unwrap();
+        let inventory = Passage::parse(Wire::Oss, "GET inventory").unwrap();
+        assert!(is_of(accelerate, b"<AccelerateConfiguration xmlns=\"x\"/>"));
+        assert!(is_of(inventory, b"<ListInventoryConfigurationsResult/>"));
+        assert!(!is_of(accelerate, b"<ListBucketResult></ListBucketResult>"));
+        assert!(!is_of(accelerate, b""));
     }
 }

@@ -120,7 +120,7 @@ impl<'a> Probe<'a> {
             Ok(None) => Ok(()),
             Ok(Some(passage)) => self.wrong(
                 &format!("pass_through names {passage:?}", passage = passage.to_string()),
-                format!("it does not know {}, and does the plain operation instead", passage.sub().name()),
+                format!("it does not know {}, and does the plain operation instead", passage.name()),
             ),
             Err(failure) => self.wrong("cannot ask what it knows of buckets", failure),
         }

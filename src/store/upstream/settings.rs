@@ -12,7 +12,7 @@ use crate::store::Passage;
 use crate::types::BucketName;
 
 /// Which words an upstream understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Wire {
     /// S3, signed by SigV4.
     #[default]

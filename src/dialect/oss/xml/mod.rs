@@ -3,5 +3,5 @@
 mod read;
 mod write;
 
-pub(super) use read::{Element, parse};
+pub(super) use read::{Element, parse, parse_any};
 pub(super) use write::{Encoding, Writer, time};

@@ -70,8 +70,16 @@ impl Element {
 /// # Errors
 /// MalformedXML, whatever is wrong.
 pub(crate) fn parse(document: &[u8], root: &str) -> Result<Element, Face> {
+    parse_any(document, |name| name == root)
+}
+
+/// Reads a document whose root is one of some.
+///
+/// # Errors
+/// MalformedXML, whatever is wrong.
+pub(crate) fn parse_any(document: &[u8], is_root: impl FnOnce(&str) -> bool) -> Result<Element, Face> {
     let element = tree(document).ok_or_else(Face::malformed_xml)?;
-    if element.name == root { Ok(element) } else { Err(Face::malformed_xml()) }
+    if is_root(&element.name) { Ok(element) } else { Err(Face::malformed_xml()) }
 }
 
 fn tree(document: &[u8]) -> Option<Element> {
