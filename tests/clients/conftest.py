@@ -19,17 +19,11 @@ BINARY = os.environ.get("SEALGATE_BIN", str(TARGET / "release" / "sealgate"))
 REGION = "us-east-1"
 # `endpoint,access key,secret key[,dialect]` of an object store: the gateways keep their objects there then.
 UPSTREAM = os.environ.get("SEALGATE_TEST_UPSTREAM", "")
-# None are kept upstream.
-VERSIONS = not UPSTREAM
 
 
 def local_only(why):
     """Marks a test that says nothing of a gateway over an upstream."""
     return pytest.mark.skipif(bool(UPSTREAM), reason=f"not through an upstream: {why}")
-
-
-# Marks a test of versions.
-with_versions = pytest.mark.skipif(not VERSIONS, reason="not through an upstream: there are no versions")
 
 
 def upstream_settings(directory):

@@ -2,8 +2,6 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import with_versions
-
 from test_access import KEY, House, house, outcome
 
 __all__ = ["House", "house"]
@@ -128,7 +126,6 @@ def test_a_document_that_says_what_a_canned_acl_does_is_taken_and_another_refuse
     assert code(house.ann.get_object_acl, Bucket=house.bucket, Key="missing") == (404, "NoSuchKey")
 
 
-@with_versions
 def test_acls_are_of_versions(house):
     named = {"Bucket": house.bucket, "Key": KEY}
     house.ann.put_bucket_versioning(Bucket=house.bucket, VersioningConfiguration={"Status": "Enabled"})

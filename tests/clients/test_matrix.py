@@ -9,14 +9,13 @@ import secrets
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import VERSIONS
 from modes import Mode, customer
 from wire import crc32
 
 PART = 5 << 20
 SEGMENT = 64 << 10
 MODES = ["SSE-S3", "KMS one", "KMS two", "BK one", "BK two", "SSE-C one", "SSE-C two"]
-PLACES = ["same key", "other key", "other bucket"] + (["other version"] if VERSIONS else [])
+PLACES = ["same key", "other key", "other bucket", "other version"]
 KINDS = ["single", "multipart"]
 OPERATIONS = ["CopyObject", "UploadPartCopy"]
 BODIES = {"single": os.urandom(2 * SEGMENT + 5), "multipart": os.urandom(PART + SEGMENT + 9)}
@@ -50,8 +49,7 @@ def buckets(s3):
     names = {which: f"m-{secrets.token_hex(8)}" for which in ("plain", "other", "versioned")}
     for name in names.values():
         s3.create_bucket(Bucket=name)
-    if VERSIONS:
-        s3.put_bucket_versioning(Bucket=names["versioned"], VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_versioning(Bucket=names["versioned"], VersioningConfiguration={"Status": "Enabled"})
     return names
 
 
@@ -209,7 +207,7 @@ def put_form(gateway, s3, at, mode):
     kind = {"Content-Type": "multipart/form-data; boundary=B"}
     status, headers, code = raw(gateway, "POST", f"/{at['Bucket']}", body, kind)
     assert status == 204, code
-    assert ("x-amz-version-id" in headers) == VERSIONS
+    assert headers.get("x-amz-version-id")
 
 
 def put_parts(gateway, s3, at, mode):

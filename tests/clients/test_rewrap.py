@@ -12,7 +12,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from conftest import BINARY, REGION, UPSTREAM, with_versions
+from conftest import BINARY, REGION, UPSTREAM
 from modes import customer
 from test_bucket_keys import default
 
@@ -106,7 +106,7 @@ def test_the_control_socket_is_for_the_gateways_user(house):
     assert (house.data / "control.sock").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("versions", [False, pytest.param(True, marks=with_versions)], ids=["current", "older"])
+@pytest.mark.parametrize("versions", [False, True], ids=["current", "older"])
 def test_one_object_moves_with_its_etag_date_and_version(s3, kms, bucket, key_arn, versions):
     if versions:
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

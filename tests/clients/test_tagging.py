@@ -2,7 +2,6 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import with_versions
 
 KEY = "tagged"
 
@@ -62,7 +61,6 @@ def test_a_multipart_upload_has_the_tags_of_its_creation(s3, bucket):
     assert tags_of(s3, bucket) == {"a": "1", "b": "2"}
 
 
-@with_versions
 def test_each_version_has_its_own_tags(s3, bucket):
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     old = s3.put_object(Bucket=bucket, Key=KEY, Body=b"old", Tagging="n=old")["VersionId"]

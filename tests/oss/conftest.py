@@ -20,7 +20,7 @@ spec.loader.exec_module(clients)
 from faces import ALL, REGION, Who, face_of  # noqa: E402
 
 
-UPSTREAM, VERSIONS, with_versions = clients.UPSTREAM, clients.VERSIONS, clients.with_versions
+UPSTREAM = clients.UPSTREAM
 
 
 class Gateway(clients.Gateway):

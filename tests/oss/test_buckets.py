@@ -3,7 +3,6 @@
 import secrets
 
 import pytest
-from conftest import with_versions
 from faces import Refused
 
 
@@ -66,7 +65,6 @@ def test_tags_of_buckets_and_objects(face, bucket):
     assert face.head(bucket, "k").headers["x-oss-tagging-count"] == "2"
 
 
-@with_versions
 def test_versions_are_kept_listed_and_removed(face, bucket):
     assert face.versioning(bucket) is None
     face.put_versioning(bucket, "Enabled")

@@ -7,7 +7,6 @@ import secrets
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import VERSIONS
 from crc import crc64
 from encryption import NAMES, SSE, Mode, modes
 from faces import Refused
@@ -283,8 +282,6 @@ def delete(world):
     world.reader.delete("k")
     assert world.writer.gone("k") and world.reader.gone("k")
     assert world.reader.listed() == world.writer.listed() == []
-    if not VERSIONS:
-        return
     world.writer.keep_versions()
     kept = world.writer.put("k", BODY)
     marker = world.reader.delete("k")
@@ -296,8 +293,6 @@ def delete(world):
 
 
 OPERATIONS = {work.__name__: work for work in (put, empty, multipart, copy, tagging, acl, versioning, delete)}
-if not VERSIONS:
-    del OPERATIONS["versioning"]
 
 
 @pytest.fixture

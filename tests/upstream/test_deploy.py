@@ -51,7 +51,7 @@ def test_names_and_ports_refer_to_each_other():
     assert env["SEALGATE_ADMIN_LISTEN"] == f"0.0.0.0:{in_kubernetes.port('admin')}"
     service, budget, deployment = map(in_kubernetes.of_kind, ("Service", "PodDisruptionBudget", "Deployment"))
     labels = deployment["spec"]["template"]["metadata"]["labels"].items()
-    for selector in (service["spec"]["selector"], budget["spec"]["selector"]["matchLabels"], deployment["spec"]["selector"]["matchLabels"]):
+    for selector in (service["spec"]["selector"], *(one["spec"]["selector"]["matchLabels"] for one in (budget, deployment))):
         assert selector.items() <= labels
     assert in_kubernetes.port(service["spec"]["ports"][0]["targetPort"])
     assert budget["spec"]["minAvailable"] < deployment["spec"]["replicas"]
@@ -107,8 +107,9 @@ def begin_put(gateway, key, length):
     url = client(gateway.endpoint).generate_presigned_url("put_object", Params={"Bucket": "shared", "Key": key})
     host = gateway.endpoint.removeprefix("http://")
     connection = socket.create_connection(host.split(":"), timeout=gateway.grace)
-    head = f"PUT {url.removeprefix(gateway.endpoint)} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
-    connection.sendall(head.encode())
+    target = url.removeprefix(gateway.endpoint)
+    head = [f"PUT {target} HTTP/1.1", f"Host: {host}", f"Content-Length: {length}", "Expect: 100-continue", "", ""]
+    connection.sendall("\r\n".join(head).encode())
     assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
     return connection
 
