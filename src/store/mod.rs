@@ -62,7 +62,7 @@ pub enum Error {
     /// The disk is full, or a quota is.
     #[error("the storage is full")]
     Full,
-    /// The version is not to be deleted yet: a retention period or a legal hold is on it.
+    /// What is there is not to be deleted or replaced yet: a retention period or a legal hold is on it.
     #[error("the version is under a retention period or a legal hold")]
     Held,
     /// The store went read-only after a failed sync, or its medium is.

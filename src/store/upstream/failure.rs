@@ -125,7 +125,7 @@ impl Failure {
     /// Whether the upstream knows who asks, and does not let him: OSS answers 409 where a retention policy forbids it.
     pub(super) fn is_denial(&self) -> bool {
         let denied = self.status() == Some(StatusCode::FORBIDDEN) && self.code() == "AccessDenied";
-        denied || matches!(self.code(), "FileImmutable")
+        denied || self.code() == "FileImmutable"
     }
 
     /// Whether a condition of the request did not hold.
@@ -163,6 +163,7 @@ impl From<Failure> for Error {
                 // 405 is what S3 and OSS say of a version that is a delete marker.
                 (404 | 405, _) => Self::NoSuchObject,
                 (409, "BucketNotEmpty") => Self::BucketNotEmpty,
+                (409, "FileImmutable") => Self::Held,
                 (400, "MetadataTooLarge") => Self::MetadataTooLarge,
                 // OSS has none that begin with a slash.
                 (400, "InvalidObjectName" | "InvalidURI" | "KeyTooLongError") => {
@@ -194,6 +195,8 @@ mod tests {
         assert!(matches!(Error::from(answer(412, "PreconditionFailed")), Error::PreconditionFailed));
         assert!(matches!(Error::from(answer(409, "FileAlreadyExists")), Error::PreconditionFailed));
         assert!(matches!(Error::from(answer(409, "BucketNotEmpty")), Error::BucketNotEmpty));
+        assert!(matches!(Error::from(answer(409, "FileImmutable")), Error::Held));
+        assert!(matches!(Error::from(answer(405, "MethodNotAllowed")), Error::NoSuchObject), "of a delete marker");
         assert!(matches!(Error::from(answer(403, "QuotaExceeded")), Error::Full));
         assert!(matches!(Error::from(answer(400, "InvalidObjectName")), Error::Unsupported(_)));
         for (status, code) in [(500, "InternalError"), (503, "SlowDown"), (403, "AccessDenied"), (502, "")] {
