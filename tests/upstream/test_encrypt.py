@@ -162,3 +162,30 @@ def test_older_versions_are_told_of(place, old):
     s3 = old.client()
     assert s3.get_object(Bucket="old", Key="a")["ServerSideEncryption"] == "AES256"
     assert s3.get_object(Bucket="old", Key="a", VersionId="null")["Body"].read() == OLD["a"]
+
+
+def test_an_empty_object_that_is_encrypted_between_two_looks_is_looked_at_anew(place, old, proxy):
+    """An empty body has no end to ask for, so that its headers are a second look."""
+    s3 = place.gateway(f"http://127.0.0.1:{proxy.port}", 'upstream_foreign_buckets = ["old"]\n').client()
+    second = proxy.add("HEAD /[^ ]*old/a ", "status", times=1, status=503, code="SlowDown")
+
+    def replace():
+        while not second.met:
+            threading.Event().wait(0.002)
+        old.client().put_object(Bucket="old", Key="a", Body=b"no longer empty")
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    assert s3.head_object(Bucket="old", Key="a")["ContentLength"] in (0, 15)
+    replacing.join()
+    assert s3.get_object(Bucket="old", Key="a")["Body"].read() == b"no longer empty"
+
+
+@pytest.mark.parametrize("content", [b"", b"small"])
+def test_what_was_there_is_remembered_only_as_long_as_it_is_there(place, old, content):
+    place.straight().put_object(Bucket=place.bucket("old"), Key="k", Body=content)
+    s3, other = (place.gateway(settings='upstream_foreign_buckets = ["old"]\n').client() for _ in range(2))
+    for _ in range(2):
+        assert s3.get_object(Bucket="old", Key="k")["Body"].read() == content
+    other.put_object(Bucket="old", Key="k", Body=b"another")
+    assert s3.get_object(Bucket="old", Key="k")["Body"].read() == b"another"

@@ -77,7 +77,8 @@ impl Memory {
             modified: object.modified,
             metadata: object.metadata.clone(),
             summary: object.summary.to_vec(),
-            tail: object.tail.to_vec(),
+            // Of what is none of ours the end is plaintext, and reading it must ask whether it is still that.
+            tail: if object.metadata.envelope.is_empty() { Vec::new() } else { object.tail.to_vec() },
             version: object.version.clone(),
         };
         let sealed = postcard::to_allocvec(&known).ok().and_then(|plain| self.seal.seal(name, &plain).ok());

@@ -353,8 +353,8 @@ impl ObjectStore for UpstreamStore {
         if version.is_some_and(|version| *version != object.version) {
             return Ok(None);
         }
-        // Of what was said beside the object since, a memory knows nothing.
-        if spot.amends.is_some() {
+        // Of what was said beside the object since, a memory knows nothing; and an empty body is read without asking.
+        if spot.amends.is_some() || object.len == CipherOffset(0) {
             return Ok(None);
         }
         let spot = if version.is_some() { spot.at_version(&object.version) } else { spot };

@@ -95,8 +95,15 @@ impl Spot {
         loop {
             let answer = match client.send(&call, Bytes::new(), Again::Always).await {
                 Ok(answer) => answer,
-                // An empty body has no suffix.
-                Err(failure) if is_empty_range(&failure) => return self.look_at_headers().await,
+                // An empty body has no suffix. One that is not empty by now has come in between, and is looked at anew.
+                Err(failure) if is_empty_range(&failure) => {
+                    let object = self.look_at_headers().await?;
+                    if object.len == CipherOffset(0) {
+                        return Ok(object);
+                    }
+                    left = left.checked_sub(1).ok_or(Error::Changed)?;
+                    continue;
+                }
                 Err(failure) => return Err(failure.into()),
             };
             let (head, body) = answer.into_parts();
