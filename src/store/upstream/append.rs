@@ -12,7 +12,7 @@ use super::headers::{encode, etag_of};
 use super::objects::{Opened, tag_of};
 use super::put::{Shop, fresh_write, written_at};
 use super::target::Spot;
-use crate::store::{CipherOffset, Commit, Error, Growth, ObjectWriter, OpenObject as _, StoredObject};
+use crate::store::{CipherOffset, Commit, Error, Growth, ObjectWriter, OpenObject as _, StoredObject, Versioning};
 use crate::types::{ObjectAt, VersionId};
 
 /// How much is read at once of what stays and is not worth a copy inside the upstream.
@@ -39,6 +39,12 @@ impl AppendWriter {
         };
         if object.tag != growth.was {
             return Err(Error::Changed);
+        }
+        // What it becomes would be the `null` version, and replace the one that may be there.
+        if spot.versioning == Versioning::Suspended && !object.version.is_null() {
+            return Err(Error::Unsupported(
+                "an append to a kept version, where versioning is suspended, on an upstream store",
+            ));
         }
         let keep = growth.keep.0;
         if keep > object.len.0 {

@@ -174,3 +174,19 @@ async fn new_metadata_is_of_one_write_and_seen_everywhere() {
     let left = first.targets[0].reserved.all_names("amends/").await.unwrap();
     assert_eq!(left, [], "what was said of an object goes with it");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs SEALGATE_TEST_UPSTREAM"]
+async fn an_append_does_not_replace_the_null_version_of_a_suspended_bucket() {
+    let (_guard, store) = super::open().await;
+    let name = contract::with_bucket(&store).await;
+    contract::put_plain(&store, "a", b"null").await;
+    store.set_versioning(&name, Versioning::Enabled).await.unwrap();
+    let was = contract::put_plain(&store, "a", b"kept").await;
+    store.set_versioning(&name, Versioning::Suspended).await.unwrap();
+    let growth = crate::store::Growth { was, keep: CipherOffset(4), metadata: contract::metadata("grown") };
+    assert!(matches!(store.append(&contract::at("a"), growth).await, Err(Error::Unsupported(_))));
+    let null = store.open(&contract::at("a"), Some(&VersionId::null())).await.unwrap();
+    assert_eq!(contract::read(&*null, 0, 4, 64).await.unwrap(), b"null");
+    assert_eq!(contract::body_of(&store, "a").await.unwrap(), b"kept");
+}
