@@ -327,7 +327,7 @@ mod tests {
         let keys = Keyring::new(keystore.clone(), ServiceKey::new(*keystore.service_key()));
         let gateway = Gateway::new(store, keys, "us-east-1".to_owned(), clock);
         let caller = Requester::from(Caller::User(Authenticated::for_test("alice", false)));
-        gateway.create_bucket(&caller, "bucket".parse().unwrap(), None, CannedAcl::Private).await.unwrap();
+        gateway.create_bucket(&caller, "bucket".parse().unwrap(), None, CannedAcl::Private, false).await.unwrap();
         let principal = caller.principal().unwrap();
         let mut arns = Vec::new();
         for _ in 0..3 {

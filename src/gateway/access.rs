@@ -88,7 +88,7 @@ impl Gateway {
     }
 
     /// What no policy denies, and policy, ownership or the bucket's ACL allow.
-    fn permit(
+    pub(super) fn permit(
         &self,
         caller: &Requester,
         bucket: &Bucket,

@@ -16,7 +16,7 @@ const ENCRYPTION: &str = "encryption";
 const SERVICE_DEFAULT: &str = "alias/aws/s3";
 
 impl Gateway {
-    /// Makes a bucket that belongs to the caller.
+    /// Makes a bucket that belongs to the caller. `locked`: with object lock.
     ///
     /// # Errors
     /// [`Error::BucketAlreadyOwnedByYou`], [`Error::BucketAlreadyExists`], [`Error::AccessDenied`].
@@ -26,16 +26,19 @@ impl Gateway {
         name: BucketName,
         region: Option<String>,
         acl: impl Into<BucketAcl>,
+        locked: bool,
     ) -> Result<(), Error> {
         let owner = principal(caller)?.user;
         authorize(caller.caller(), Action::CreateBucket, Some(&owner))?;
+        let mut configs = acl_config(acl.into());
+        configs.extend(locked.then(|| self.bucket_lock(&name)).transpose()?);
         let bucket = Bucket {
             name,
             owner: owner.clone(),
             created: self.clock.now(),
             region: region.unwrap_or_else(|| self.region.clone()),
             versioning: Versioning::Never,
-            configs: acl_config(acl.into()),
+            configs,
         };
         match self.store.create_bucket(bucket).await {
             Ok(()) => Ok(()),

@@ -91,7 +91,12 @@ impl Gateway {
             parts: taken.into_iter().map(|part| (part.number, part.tag)).collect(),
             manifest,
             metadata: uploading.stored.metadata,
-            commit: Commit { summary, precondition, version: uploading.envelope.version.clone() },
+            commit: Commit {
+                summary,
+                precondition,
+                version: uploading.envelope.version.clone(),
+                lock: uploading.state.lock,
+            },
         };
         let stored = self.store.complete(&uploading.at, completion).await?;
         self.sample(&uploading.at.object, Some(&stored.version)).await;

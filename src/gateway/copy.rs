@@ -65,6 +65,7 @@ impl Gateway {
         if !changes && onto_itself(&request, &bucket) {
             return Err(Error::CopyOntoItself);
         }
+        self.check_lock(caller, &bucket, &request.at, &request.lock).await?;
         let choice = self.choose(&bucket, request.sse.take())?;
         let wanted = Wanted { request, choice, bucket };
         for _ in 0..TRIES {
@@ -85,8 +86,9 @@ impl Gateway {
             MetadataDirective::Copy => source.looked.headers(),
             MetadataDirective::Replace(headers) => headers.clone(),
         };
-        // An ACL is never copied: the copy has the request's.
-        let headers = ObjectHeaders { tags: request.tags.clone().unwrap_or(source_tags), acl: request.acl, ..headers };
+        // An ACL and a lock are never copied: the copy has the request's.
+        let tags = request.tags.clone().unwrap_or(source_tags);
+        let headers = ObjectHeaders { tags, acl: request.acl, lock: request.lock.clone(), ..headers };
         check_acl(bucket, request.acl)?;
         check_metadata(&headers)?;
         let mut precondition = self.precondition(&request.at, &request.conditions).await?;
@@ -168,6 +170,7 @@ impl Gateway {
                 summary: looked.summary.seal(self.keys.attribute_key(), at)?.into(),
                 precondition: precondition.clone(),
                 version: envelope.version.clone(),
+                lock: headers.lock.clone(),
             },
         };
         let stored = match self.store.copy(plan).await {

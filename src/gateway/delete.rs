@@ -1,7 +1,7 @@
 //! DeleteObject.
 
 use crate::identity::{Action, Requester};
-use crate::store::{Deleted, Precondition};
+use crate::store::{Deleted, Governance, Precondition};
 use crate::types::{ObjectAt, VersionId};
 
 use super::{Conditions, Error, Gateway};
@@ -19,14 +19,18 @@ impl Gateway {
         at: &ObjectAt,
         version: Option<VersionId>,
         conditions: &Conditions,
+        governance: Governance,
     ) -> Result<Deleted, Error> {
         let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
-        self.object_for(caller, at, action).await?;
+        let bucket = self.object_for(caller, at, action).await?;
         let precondition = match conditions.if_match {
             None => Precondition::None,
             Some(_) => self.alarm.heed(self.delete_precondition(at, version.as_ref(), conditions).await)?,
         };
-        Ok(self.store.delete(at, version.as_ref(), precondition).await?)
+        match &version {
+            Some(version) => self.delete_version(caller, &bucket, (at, version), precondition, governance).await,
+            None => Ok(self.store.delete(at, None, precondition).await?),
+        }
     }
 
     async fn delete_precondition(

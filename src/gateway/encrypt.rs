@@ -46,7 +46,7 @@ impl Gateway {
         };
         let write = ObjectWrite {
             at: at.clone(),
-            headers: looked.headers(),
+            headers: self.with_lock_of_now(looked.headers()),
             choice: self.choose(&bucket, None)?,
             digests: DeclaredDigests::default(),
             precondition: Precondition::Is(looked.object.tag.clone()),

@@ -11,6 +11,9 @@ pub enum Error {
     /// The caller may not do this.
     #[error("access denied: {0}")]
     AccessDenied(String),
+    /// The bucket was not made with object lock.
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
     /// The version is under a retention period or a legal hold.
     #[error("the version is under a retention period or a legal hold")]
     Held,

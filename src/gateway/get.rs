@@ -68,6 +68,7 @@ impl Gateway {
         let customer = request.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
         let mut info = self.info(bucket, &looked, customer)?;
+        info.headers.lock = self.lock_seen_by(caller, bucket, &at, info.headers.lock);
         if let Some(link) = link {
             info = through(link, info);
         }
@@ -123,6 +124,7 @@ impl Gateway {
             self.data_key(caller, &at, &looked.envelope, customer).await?;
         }
         let mut info = self.info(&bucket, &looked, customer)?;
+        info.headers.lock = self.lock_seen_by(caller, &bucket, &at, info.headers.lock);
         if let Some(link) = link {
             info = through(link, info);
         }

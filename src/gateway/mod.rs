@@ -28,6 +28,7 @@ mod epochs;
 mod error;
 mod get;
 mod list;
+mod lock;
 mod model;
 mod multipart;
 mod opened;
@@ -46,7 +47,10 @@ mod transfer;
 mod verify;
 
 pub use crate::store::upstream::Wire;
-pub use crate::store::{Crossing, Passage, Passed, Passing, Verb, passage_about};
+pub use crate::store::{
+    Crossing, Governance, ObjectLock, Passage, Passed, PassedObject, Passing, Retention, RetentionMode, Verb,
+    passage_about,
+};
 pub use acl::{Acl, AclReach, BucketAcl, CannedAcl, PublicAccessBlock};
 pub use body::{BodyError, LengthIs, PlainBody, PlainStream, TrailerSlot};
 pub use cors::CorsRule;

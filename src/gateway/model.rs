@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::sse::{CustomerKey, ObjectKind, SseRequest, SseStatus};
+use crate::store::ObjectLock;
 use crate::types::{ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, UserId, VersionId};
 
 use super::{CannedAcl, PlainBody, Tags};
@@ -70,6 +71,8 @@ pub struct ObjectHeaders {
     /// Who else may read a new object; `None`: it has no ACL of its own. Of an object that is there, see
     /// [`super::Gateway::object_acl`].
     pub acl: Option<CannedAcl>,
+    /// What keeps it from being deleted. It belongs to one version, and is never copied.
+    pub lock: ObjectLock,
 }
 
 /// Conditions on an object's ETag and date. ETags are unquoted; `*` is [`EtagMatch::Any`].
@@ -312,6 +315,8 @@ pub struct CopyRequest {
     pub acl: Option<CannedAcl>,
     /// The copy's tags; `None`: the source's.
     pub tags: Option<Tags>,
+    /// What the copy is under.
+    pub lock: ObjectLock,
     /// A checksum the copy is to have.
     pub checksum: Option<ChecksumAlgorithm>,
 }

@@ -41,17 +41,19 @@ impl Gateway {
         let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         check_metadata(&request.headers)?;
         check_acl(&bucket, request.headers.acl)?;
+        self.check_lock(caller, &bucket, &request.at, &request.headers.lock).await?;
         self.precondition(&request.at, &request.conditions).await?;
         let choice = self.choose(&bucket, request.sse)?;
         let principal = principal_for(caller, choice.uses_cmk())?;
         let lease = self.lease(&principal, &choice, &bucket).await?;
         let (envelope, _) = self.keys.create(&principal, &choice, &request.at, lease.as_deref()).await?;
+        let lock = request.headers.lock.clone();
         let mut metadata = request.headers.into_metadata(&bucket, caller);
         self.keys.bind(&request.at, &mut metadata, &envelope)?;
 
         let id = UploadId::from_bits(crate::types::random()?);
         let at = UploadAt { object: request.at, id: id.clone() };
-        let state = self.seal_upload_state(&at, &UploadState { checksum: request.checksum })?;
+        let state = self.seal_upload_state(&at, &UploadState { checksum: request.checksum, lock })?;
         self.store.create_upload(&at, metadata, state).await?;
         let sse = envelope.status(customer_of(&choice));
         Ok(UploadCreated { id, sse, checksum: request.checksum })

@@ -70,7 +70,8 @@ impl Looked {
 
     pub(super) fn headers(&self) -> ObjectHeaders {
         let metadata = self.object.metadata.clone();
-        ObjectHeaders { system: metadata.system, user: metadata.user, tags: Tags::kept(metadata.tags), acl: None }
+        let (tags, lock) = (Tags::kept(metadata.tags), self.object.lock.clone());
+        ObjectHeaders { system: metadata.system, user: metadata.user, tags, acl: None, lock }
     }
 }
 

@@ -48,6 +48,7 @@ impl Gateway {
     pub async fn put_object(&self, caller: &Requester, request: PutRequest) -> Result<Written, Error> {
         let bucket = self.object_for(caller, &request.at, Action::PutObject).await?;
         check_acl(&bucket, request.headers.acl)?;
+        self.check_lock(caller, &bucket, &request.at, &request.headers.lock).await?;
         let precondition = self.precondition(&request.at, &request.conditions).await?;
         let write = ObjectWrite {
             choice: self.choose(&bucket, request.sse)?,
@@ -86,7 +87,7 @@ impl Gateway {
         }
         check_metadata(&write.headers)?;
         let ObjectWrite { at, headers, choice, digests, precondition, kind, target, bucket } = write;
-        let lease = self.lease(principal, &choice, &bucket).await?;
+        let (lease, lock) = (self.lease(principal, &choice, &bucket).await?, headers.lock.clone());
         let (envelope, data_key) = self.keys.create(principal, &choice, &at, lease.as_deref()).await?;
         let mut metadata = Metadata { access, ..headers.metadata() };
         metadata.access.extend(target.as_ref().map(field_of));
@@ -119,7 +120,8 @@ impl Gateway {
         rest.extend_from_slice(&manifest);
         sink.take(rest.freeze()).await?;
         let summary = self.summary_of(&at, &attributes, body, manifest.len())?;
-        let stored = sink.commit_object(Commit { summary, precondition, version: envelope.version.clone() }).await?;
+        let stored =
+            sink.commit_object(Commit { summary, precondition, version: envelope.version.clone(), lock }).await?;
         self.sample(&at, Some(&stored.version)).await;
         Ok(Written {
             etag,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kms::{AttributeKey, DataKey};
 use crate::sse::{self, DigestAlgorithm, DigestScope, Digests, SealedPart};
-use crate::store::UploadAt;
+use crate::store::{ObjectLock, UploadAt};
 use crate::types::PartNumber;
 
 use super::digest::Computed;
@@ -20,6 +20,13 @@ const PART_DIGESTS: &str = "part digests";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct UploadState {
     pub(super) checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    pub(super) lock: ObjectLock,
+}
+
+/// The same as it was before there were locks.
+#[derive(Deserialize)]
+struct Unlocked {
+    checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
 }
 
 impl UploadState {
@@ -28,7 +35,11 @@ impl UploadState {
     }
 
     pub(super) fn open(at: &UploadAt, sealed: &[u8], key: &AttributeKey) -> Result<Self, Error> {
-        decode(&sse::open_record(key, STATE, &place(at, None), sealed)?)
+        let opened = sse::open_record(key, STATE, &place(at, None), sealed)?;
+        decode(&opened).or_else(|_| {
+            let Unlocked { checksum } = decode(&opened)?;
+            Ok(Self { checksum, lock: ObjectLock::default() })
+        })
     }
 }
 

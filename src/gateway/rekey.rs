@@ -67,7 +67,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an object that is not encrypted, or under a customer's key; [`Error::Conflict`] when
-    /// others change it without end; the KMS's errors, as whoever reads and writes the object.
+    /// others change it without end; [`Error::Held`] under a lock; the KMS's errors, as whoever reads and writes the object.
     pub async fn update_encryption(
         &self,
         caller: &Requester,
@@ -88,6 +88,9 @@ impl Gateway {
                         "only objects under SSE-S3 and SSE-KMS can be moved to another key".to_owned(),
                     ));
                 }
+            }
+            if looked.object.lock.holds(self.clock.now()) {
+                return Err(Error::Held);
             }
             let shown = shown_version(&bucket, &looked.object.version);
             let choice = choice_for(&looked, to.key.clone(), to.bucket_key);

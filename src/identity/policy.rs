@@ -115,6 +115,16 @@ actions! {
     PutBucketWebsite = "s3:PutBucketWebsite",
     /// Remove it.
     DeleteBucketWebsite = "s3:DeleteBucketWebsite",
+    /// Shorten a retention period in governance mode, or delete what it protects.
+    BypassGovernanceRetention = "s3:BypassGovernanceRetention",
+    /// Read whether a version is under a legal hold.
+    GetObjectLegalHold = "s3:GetObjectLegalHold",
+    /// Set it.
+    PutObjectLegalHold = "s3:PutObjectLegalHold",
+    /// Read a version's retention period.
+    GetObjectRetention = "s3:GetObjectRetention",
+    /// Set it.
+    PutObjectRetention = "s3:PutObjectRetention",
     /// Read an object.
     GetObject = "s3:GetObject",
     /// Read a version of an object.

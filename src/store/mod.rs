@@ -4,6 +4,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod local;
+mod lock;
 mod passage;
 pub mod upstream;
 
@@ -17,7 +18,8 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use serde::{Deserialize, Serialize};
 
-pub use passage::{Crossing, Passage, Passed, Passing, SubResource, Verb, passage_about};
+pub use lock::{BUCKET_LOCK, Governance, ObjectLock, Retention, RetentionMode};
+pub use passage::{Crossing, Passage, Passed, PassedObject, Passing, SubResource, Verb, passage_about};
 
 use crate::types::{BucketName, ObjectAt, ObjectKey, PartNumber, Timestamp, UploadId, UserId, VersionId};
 
@@ -145,6 +147,8 @@ pub struct StoredObject {
     pub tag: StoredTag,
     /// When it was committed.
     pub modified: Timestamp,
+    /// What keeps it from being deleted, as far as the store says so when it is asked for the object.
+    pub lock: ObjectLock,
 }
 
 /// Ciphertext as it streams out of a store. An error ends it; `None` comes only after the last byte of the range.
@@ -201,6 +205,8 @@ pub struct Commit {
     pub precondition: Precondition,
     /// The version's id, where the bucket keeps versions; `None`: the store chooses. Never given twice.
     pub version: Option<VersionId>,
+    /// What the version is under when the commit returns. Nothing, unless [`ObjectStore::can_lock`] said that it can be.
+    pub lock: ObjectLock,
 }
 
 /// A body on its way into the store. Dropping it without `commit` leaves nothing behind that a reader could see.
@@ -606,6 +612,26 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
         version: Option<&VersionId>,
         precondition: Precondition,
     ) -> Result<Deleted, Error>;
+    /// As [`ObjectStore::delete`] of a version, past a retention period in governance mode.
+    ///
+    /// # Errors
+    /// As there; [`Error::Held`] by what cannot be passed.
+    async fn delete_past_governance(
+        &self,
+        at: &ObjectAt,
+        version: &VersionId,
+        precondition: Precondition,
+    ) -> Result<Deleted, Error> {
+        self.delete(at, Some(version), precondition).await
+    }
+    /// Whether versions of a bucket's objects can be locked in this way.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where no bucket's can; [`Error::NoSuchBucket`].
+    async fn can_lock(&self, bucket: &BucketName, lock: &ObjectLock) -> Result<bool, Error> {
+        let _ = (bucket, lock);
+        Err(Error::Unsupported("object lock"))
+    }
     /// Copies without touching the body.
     ///
     /// # Errors

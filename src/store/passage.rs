@@ -1,4 +1,4 @@
-//! What of a bucket an upstream may be asked to do by itself, since it touches neither bodies nor keys. The tables are closed: a
+//! What of a bucket or an object an upstream may be asked to do by itself, since it touches neither bodies nor keys. The tables are closed: a
 //! store that does not know a sub-resource may do the plain operation instead (Ceph 16 takes `DELETE ?encryption` for
 //! DeleteBucket), so that nothing passes which is not named here, and of this nothing that the operator does not name. S3 and
 //! OSS have a table each: their documents differ even where they have one name.
@@ -9,7 +9,9 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::Governance;
 use super::upstream::Wire;
+use crate::types::{ObjectKey, VersionId};
 use table::Row;
 
 /// The longest value of a parameter that goes along.
@@ -41,7 +43,7 @@ impl Verb {
     }
 }
 
-/// A configuration of a bucket, whatever a dialect calls it.
+/// A configuration of a bucket or an object, whatever a dialect calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SubResource {
     /// Transfer acceleration.
@@ -50,6 +52,8 @@ pub enum SubResource {
     Inventory,
     /// Rules by which objects expire.
     Lifecycle,
+    /// Whether a version of an object is held without an end.
+    LegalHold,
     /// What stands in the log.
     LogFields,
     /// Where requests are logged.
@@ -62,8 +66,18 @@ pub enum SubResource {
     Replication,
     /// Who pays.
     RequestPayment,
+    /// Until when a version of an object is retained.
+    Retention,
     /// A static site.
     Website,
+}
+
+impl SubResource {
+    /// Whether objects have it, and not buckets.
+    #[must_use]
+    pub fn is_of_objects(self) -> bool {
+        matches!(self, Self::LegalHold | Self::Retention)
+    }
 }
 
 /// A method on a sub-resource, in the words of a dialect.
@@ -163,22 +177,36 @@ pub struct Passing {
     pub passage: Passage,
     /// The whole query: names and values, not encoded.
     pub query: Vec<(&'static str, String)>,
+    /// The object that it is about, where it is not about the bucket.
+    pub object: Option<PassedObject>,
+}
+
+/// The object that a request that passes is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedObject {
+    /// Which.
+    pub key: ObjectKey,
+    /// Which version; the current one otherwise.
+    pub version: Option<VersionId>,
+    /// Whether a retention period in governance mode may be shortened.
+    pub governance: Governance,
 }
 
 impl Passing {
     /// The request that is nothing but its sub-resource.
     #[must_use]
-    pub fn bare(passage: Passage) -> Self {
-        Self { passage, query: vec![(passage.name(), String::new())] }
+    pub fn bare(passage: Passage, object: Option<PassedObject>) -> Self {
+        Self { passage, query: vec![(passage.name(), String::new())], object }
     }
 
     /// The request that a query is, without what a signature adds to it. `None` where any of it is unknown: what would be
     /// left out could change the meaning of the rest.
+    /// Of buckets only.
     pub fn read<'a>(wire: Wire, method: &str, query: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Option<Self> {
         table::of(wire).iter().find_map(|row| {
             let verb = *row.verbs.iter().find(|verb| verb.name() == method)?;
             let query = row.query(verb, query.clone())?;
-            Some(Self { passage: Passage { wire, verb, row }, query })
+            Some(Self { passage: Passage { wire, verb, row }, query, object: None })
         })
     }
 }

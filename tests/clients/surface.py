@@ -195,7 +195,7 @@ EVERYWHERE = [
     *((name, 'id="somebody"', NOT_IMPLEMENTED)
       for name in ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")),
     ("ACL", "private", None), ("ACL", "log-delivery-write", INVALID),
-    ("ObjectLockMode", "GOVERNANCE", NOT_IMPLEMENTED), ("ObjectLockRetainUntilDate", "2099-01-01T00:00:00Z", NOT_IMPLEMENTED),
+    ("ObjectLockMode", "GOVERNANCE", INVALID), ("ObjectLockRetainUntilDate", "2099-01-01T00:00:00Z", INVALID),
     ("ObjectLockLegalHoldStatus", "ON", NOT_IMPLEMENTED), ("ObjectLockEnabledForBucket", True, NOT_IMPLEMENTED),
     ("ObjectLockEnabledForBucket", False, None),
     ("ObjectOwnership", "ObjectWriter", None), ("ObjectOwnership", "BucketOwnerEnforced", NOT_IMPLEMENTED),

@@ -115,7 +115,7 @@ impl OssDialect {
         check_configuration(&call.document)?;
         let acl = acl::of_bucket(&call.headers)?;
         let of_new = reaching(acl.unwrap_or(CannedAcl::Private));
-        let made = self.gateway.create_bucket(&call.requester, name.clone(), None, of_new).await;
+        let made = self.gateway.create_bucket(&call.requester, name.clone(), None, of_new, false).await;
         match (made, acl) {
             (Ok(()), _) => {}
             // To make one's own bucket again is no error, and sets what it says.

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
 
 use crate::dialect::conditions;
-use crate::gateway::{Conditions, CopyRequest, CopySource, MetadataDirective, Written};
+use crate::gateway::{Conditions, CopyRequest, CopySource, MetadataDirective, ObjectLock, Written};
 use crate::types::{ObjectAt, VersionId};
 
 use super::error::{bad_key, face, quoted};
@@ -117,6 +117,7 @@ impl OssDialect {
             source,
             at,
             metadata,
+            lock: ObjectLock::default(),
             sse,
             conditions: write_conditions(forbidden),
             acl: acl::of_object(&call.headers)?,

@@ -3,7 +3,7 @@
 
 use futures::{StreamExt as _, stream};
 
-use crate::gateway::{Conditions, Error};
+use crate::gateway::{Conditions, Error, Governance};
 use crate::types::{BucketName, ObjectAt, VersionId};
 
 use super::error::face;
@@ -94,7 +94,9 @@ impl OssDialect {
     async fn delete_named(&self, call: &Call, bucket: &BucketName, named: Named) -> Result<Gone, Face> {
         let at = ObjectAt { bucket: bucket.clone(), key: key(&named.key)? };
         let version = version(named.version.as_deref())?;
-        let deleted = self.gateway.delete_object(&call.requester, &at, version.clone(), &Conditions::default()).await;
+        let none = Conditions::default();
+        let deleted =
+            self.gateway.delete_object(&call.requester, &at, version.clone(), &none, Governance::Heeded).await;
         let deleted = deleted.map_err(|error: Error| face(&error).with("Key", &named.key))?;
         let (version, marker) = outcome_of(deleted, version);
         Ok(Gone { named, marker: version.filter(|_| marker) })

@@ -153,6 +153,7 @@ mod tests {
                 user: BTreeMap::from([("a".into(), "é".into())]),
                 tags: Tags::default(),
                 acl: None,
+                lock: crate::gateway::ObjectLock::default(),
             },
             sse: SseStatus::S3 { cipher: DataCipher::Sm4 },
             checksums: Vec::new(),

@@ -101,6 +101,7 @@ pub(super) fn face(error: &Error) -> Face {
             not_modified().header(header::ETAG, &quoted(etag)).header(header::LAST_MODIFIED, &http_date(*modified))
         }
         Error::PreconditionFailed(which) => precondition(which),
+        Error::NoObjectLock => Face::bad("InvalidRequest", "The bucket has no object lock."),
         Error::Held => Face::conflict("FileImmutable", "The object you specified is immutable."),
         Error::Conflict => Face::conflict(
             "OperationConflict",
@@ -357,6 +358,7 @@ mod tests {
         let table: Vec<(Error, u16, &str)> = vec![
             (Error::AccessDenied("no".into()), 403, "AccessDenied"),
             (Error::Held, 409, "FileImmutable"),
+            (Error::NoObjectLock, 400, "InvalidRequest"),
             (Error::BadDigest("Content-MD5"), 400, "InvalidDigest"),
             (Error::BucketAlreadyExists, 409, "BucketAlreadyExists"),
             (Error::BucketAlreadyOwnedByYou, 409, "BucketAlreadyExists"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::gateway::ObjectHeaders;
+use crate::gateway::{ObjectHeaders, ObjectLock};
 
 use super::face::Face;
 use super::{acl, tagging};
@@ -39,7 +39,8 @@ pub(super) fn of(headers: &HeaderMap) -> Result<ObjectHeaders, Face> {
         let Some(short) = name.as_str().strip_prefix(META).filter(|short| !short.is_empty()) else { continue };
         user.insert(short.to_owned(), joined(headers, name)?);
     }
-    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl: acl::of_object(headers)? })
+    let (tags, acl) = (tagging::header(headers)?, acl::of_object(headers)?);
+    Ok(ObjectHeaders { system, user, tags, acl, lock: ObjectLock::default() })
 }
 
 /// Several lines of one header are one value, as they were signed.

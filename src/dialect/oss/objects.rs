@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::dialect::conditions::{conditions, http_date, parse_range};
-use crate::gateway::{Conditions, Error, EtagMatch, GetRequest, Got, PutRequest, RangeSpec};
+use crate::gateway::{Conditions, Error, EtagMatch, GetRequest, Got, Governance, PutRequest, RangeSpec};
 use crate::sse::{SseRequest, SseStatus};
 use crate::store::Deleted;
 use crate::types::{BucketName, VersionId};
@@ -137,7 +137,9 @@ impl OssDialect {
 
     pub(super) async fn delete_object(&self, call: Call) -> Result<Reply, Face> {
         let (at, version) = (call.object()?, call.version()?);
-        let deleted = self.gateway.delete_object(&call.requester, &at, version.clone(), &Conditions::default()).await;
+        let none = Conditions::default();
+        let deleted =
+            self.gateway.delete_object(&call.requester, &at, version.clone(), &none, Governance::Heeded).await;
         let (version, marker) = outcome_of(deleted.map_err(|error| face(&error))?, version);
         let mut out = HeaderMap::new();
         describe::version(version.as_ref(), &mut out);

@@ -37,7 +37,8 @@ impl Serve<dto::CreateBucketInput> for Adapter {
         let location = format!("/{name}");
         let region = region.filter(|region| !region.is_empty());
         let acl = super::acl::header(&call.headers)?.unwrap_or_default();
-        self.gateway.create_bucket(call.caller(), name, region, acl).await.map_err(failed)?;
+        let locked = super::lock::of_new_bucket(&call.headers)?;
+        self.gateway.create_bucket(call.caller(), name, region, acl, locked).await.map_err(failed)?;
         Ok(S3Response::new(dto::CreateBucketOutput { location: Some(location) }))
     }
 }

@@ -16,6 +16,17 @@ use super::context::Call;
 use super::objects::read_request;
 use super::route::{Operation, query_pairs};
 
+/// The object that a path names, if there can be such. `bucket`: the one in the host's name.
+pub(super) fn object_in(parts: &Parts, bucket: Option<&str>) -> Option<ObjectAt> {
+    let path = percent_decode_str(parts.uri.path()).decode_utf8().ok()?;
+    let path = path.strip_prefix('/')?;
+    let (bucket, key) = match bucket {
+        Some(bucket) => (bucket, path),
+        None => path.split_once('/')?,
+    };
+    object(bucket, key).ok()
+}
+
 /// A request that goes the short way.
 #[derive(Debug)]
 pub(super) struct Direct {
@@ -37,13 +48,7 @@ impl Direct {
         if !plain {
             return None;
         }
-        let path = percent_decode_str(parts.uri.path()).decode_utf8().ok()?;
-        let path = path.strip_prefix('/')?;
-        let (bucket, key) = match bucket {
-            Some(bucket) => (bucket, path),
-            None => path.split_once('/')?,
-        };
-        Some(Self { operation, at: object(bucket, key).ok()? })
+        Some(Self { operation, at: object_in(parts, bucket)? })
     }
 
     /// Answers it.

@@ -104,6 +104,7 @@ pub(super) fn failed(error: Error) -> S3Error {
 pub fn face(error: &Error) -> Face {
     use StatusCode as S;
     match error {
+        Error::NoObjectLock => Face::invalid_request("Bucket is missing Object Lock Configuration"),
         Error::Held => Face::denied("Access Denied because object protected by object lock."),
         Error::AccessDenied(why) => Face::denied(format!("Access Denied: {why}")),
         Error::Body(body) => body_face(body),
@@ -410,6 +411,7 @@ mod tests {
         let table: Vec<(Error, u16, &str)> = vec![
             (Error::AccessDenied("no".into()), 403, "AccessDenied"),
             (Error::Held, 403, "AccessDenied"),
+            (Error::NoObjectLock, 400, "InvalidRequest"),
             (Error::BadDigest("Content-MD5"), 400, "BadDigest"),
             (Error::InvalidDigest("x-amz-checksum-crc32"), 400, "InvalidRequest"),
             (Error::BucketAlreadyExists, 409, "BucketAlreadyExists"),

@@ -24,6 +24,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod host;
 mod listing;
+mod lock;
 mod multipart;
 mod numbers;
 mod objects;

@@ -25,7 +25,7 @@ use super::context::Call;
 use super::encoded::encoded;
 use super::error::{Face, face, failed};
 use super::multipart::part_number;
-use super::{acl, digests, sse_request, tagging};
+use super::{acl, digests, lock, sse_request, tagging};
 
 const TAGGING_COUNT: HeaderName = HeaderName::from_static("x-amz-tagging-count");
 const PARTS_COUNT: HeaderName = HeaderName::from_static("x-amz-mp-parts-count");
@@ -62,7 +62,13 @@ pub(super) fn object_headers(headers: &HeaderMap, user: Option<dto::Metadata>) -
     }
     system.entry(header::CONTENT_TYPE.as_str().to_owned()).or_insert_with(|| "binary/octet-stream".to_owned());
     let user = user.unwrap_or_default().into_iter().collect();
-    Ok(ObjectHeaders { system, user, tags: tagging::header(headers)?, acl: acl::header(headers)? })
+    Ok(ObjectHeaders {
+        system,
+        user,
+        tags: tagging::header(headers)?,
+        acl: acl::header(headers)?,
+        lock: lock::asked(headers)?,
+    })
 }
 
 /// An ETag as headers write it.
@@ -108,6 +114,7 @@ fn describe(info: &ObjectInfo) -> HeaderMap {
         out.insert(header::CONTENT_RANGE, value);
     }
     sse_request::describe(&info.sse.clone().without_context(), &mut out);
+    lock::describe(&info.headers.lock, &mut out);
     // A part of an object does not have the whole's checksum; clients would compare them.
     if let tags @ 1.. = info.headers.tags.len() {
         out.insert(TAGGING_COUNT, HeaderValue::from(tags));
@@ -320,7 +327,9 @@ impl Serve<dto::DeleteObjectInput> for Adapter {
         let version = version(input.version_id.as_deref())?;
         self.check_owner(&call, &at.bucket, EXPECTED_OWNER).await?;
         let conditions = Conditions { if_none_match: None, ..conditions(&call.headers) };
-        let deleted = self.gateway.delete_object(call.caller(), &at, version, &conditions).await.map_err(failed)?;
+        let governance = lock::governance(&call.headers);
+        let deleted = self.gateway.delete_object(call.caller(), &at, version, &conditions, governance).await;
+        let deleted = deleted.map_err(failed)?;
         let (version_id, marker) = outcome_of(deleted, input.version_id);
         Ok(S3Response::new(dto::DeleteObjectOutput { delete_marker: marker, version_id, ..Default::default() }))
     }
@@ -389,7 +398,9 @@ impl Adapter {
             let conditions = Conditions { if_match, ..Conditions::default() };
             let at = object(bucket.as_str(), &named.key)?;
             let version = version(named.version_id.as_deref().filter(|text| !text.is_empty()))?;
-            self.gateway.delete_object(call.caller(), &at, version, &conditions).await.map_err(|error| face(&error))
+            let governance = lock::governance(&call.headers);
+            let deleted = self.gateway.delete_object(call.caller(), &at, version, &conditions, governance).await;
+            deleted.map_err(|error| face(&error))
         }
         .await;
         match outcome {
@@ -427,6 +438,7 @@ impl Serve<dto::CopyObjectInput> for Adapter {
                 // Without REPLACE the header says nothing, as on S3.
                 _ => None,
             },
+            lock: lock::asked(&call.headers)?,
             sse: None,
             conditions: write_conditions(&call.headers)?,
             checksum: digests::algorithm_header(&call.headers, "x-amz-checksum-algorithm")?,
@@ -477,6 +489,7 @@ mod tests {
                 user: BTreeMap::from([("a".into(), "b".into())]),
                 tags: Tags::default(),
                 acl: None,
+                lock: crate::gateway::ObjectLock::default(),
             },
             sse: SseStatus::Kms {
                 key: KeyArn("arn:k".into()),

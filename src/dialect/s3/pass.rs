@@ -1,4 +1,4 @@
-//! Sub-resources of a bucket that pass to the upstream, where the operator lists them. The request is judged here like any
+//! Sub-resources of buckets and objects that pass to the upstream, where the operator lists them. The request is judged here like any
 //! other; its document goes on and the upstream's comes back as they are.
 
 use bytes::Bytes;
@@ -8,19 +8,23 @@ use s3s::{S3Error, S3ErrorCode};
 
 use crate::dialect::incoming::Incoming;
 use crate::dialect::owner;
-use crate::gateway::{Crossing, Gateway, Passage, Passed, Passing, Verb, Wire};
+use crate::gateway::{Crossing, Gateway, Governance, Passage, Passed, PassedObject, Passing, Verb, Wire};
 use crate::identity::{Caller, Requester};
-use crate::types::BucketName;
+use crate::types::{BucketName, ObjectKey};
 
-use super::adapter::EXPECTED_OWNER;
+use super::adapter::{EXPECTED_OWNER, version};
 use super::context::RequestContext;
+use super::direct::object_in;
 use super::error::{Face, face};
-use super::refuse;
-use super::route::{Target, named_in};
-use super::service::{checked_document, refusal};
+use super::route::{Target, named_in, query_pairs};
+use super::service::{Addressed, checked_document, refusal};
 use super::sse_headers::SseHeaders;
 use super::sse_request::{self, Accepts};
 use super::words::conditions_of;
+use super::{lock, refuse};
+
+/// The parameter that names a version.
+const VERSION: &str = "versionId";
 
 /// Headers that change what such a request means, and that do not pass.
 const REFUSED: [&str; 3] = [
@@ -29,19 +33,43 @@ const REFUSED: [&str; 3] = [
     "x-amz-transition-default-minimum-object-size",
 ];
 
-/// What of a bucket a request asks its upstream, or would if it were said in other words; `None` for every other request, which is then routed as any.
+/// A request that goes to the upstream.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    bucket: BucketName,
+    passage: Passage,
+    /// The object that it is about, and the version as the request names it.
+    object: Option<(ObjectKey, Option<String>)>,
+}
+
+/// What a request asks the upstream of its bucket, or would if it were said in other words; `None` for every other request,
+/// which is then routed as any.
 pub(super) fn wanted(
     gateway: &Gateway,
     parts: &Parts,
-    target: Target,
+    addressed: &Addressed,
     bucket: Option<BucketName>,
     caller: &Caller,
-) -> Option<(BucketName, Passage)> {
-    let (Target::Bucket, Caller::User(_), Some(bucket)) = (target, caller, bucket) else { return None };
-    let [sub] = named_in(parts.uri.query().unwrap_or_default())[..] else { return None };
+) -> Option<Wanted> {
+    let (Caller::User(_), Some(bucket)) = (caller, bucket) else { return None };
+    let query = parts.uri.query().unwrap_or_default();
+    let mut named = named_in(query);
+    let object = match addressed.target {
+        Target::Root => return None,
+        Target::Bucket => None,
+        Target::Object => {
+            named.retain(|name| *name != VERSION);
+            let version = query_pairs(query).find(|(name, _)| name == VERSION).map(|(_, value)| value.into_owned());
+            Some((object_in(parts, addressed.in_host.as_deref())?.key, version))
+        }
+    };
+    let [sub] = named[..] else { return None };
     let passage = Passage::named(Wire::S3, parts.method.as_str(), sub)?;
+    if passage.sub().is_of_objects() != object.is_some() {
+        return None;
+    }
     match gateway.passes(&bucket, passage) {
-        Crossing::Passes | Crossing::OtherWords => Some((bucket, passage)),
+        Crossing::Passes | Crossing::OtherWords => Some(Wanted { bucket, passage, object }),
         Crossing::NotThis | Crossing::Never => None,
     }
 }
@@ -53,9 +81,10 @@ pub(super) async fn answer(
     body: Incoming,
     sse: &SseHeaders,
     context: &RequestContext,
-    (bucket, passage): (BucketName, Passage),
+    wanted: Wanted,
 ) -> Response<s3s::Body> {
-    match try_answer(gateway, parts, body, sse, context, &bucket, passage).await {
+    let passage = wanted.passage;
+    match try_answer(gateway, parts, body, sse, context, wanted).await {
         Ok(Passed::Done { document, made: _ }) => done(passage, document),
         Ok(Passed::Refused { status, code, message }) => {
             let Ok(code) = code.parse::<S3ErrorCode>();
@@ -73,10 +102,9 @@ async fn try_answer(
     body: Incoming,
     sse: &SseHeaders,
     context: &RequestContext,
-    bucket: &BucketName,
-    passage: Passage,
+    Wanted { bucket, passage, object }: Wanted,
 ) -> Result<Passed, Face> {
-    if gateway.passes(bucket, passage) != Crossing::Passes {
+    if gateway.passes(&bucket, passage) != Crossing::Passes {
         return Err(Face::not_implemented(format_args!("{passage} beside a store that has it in OSS's words")));
     }
     refuse::any_headers(&parts.headers)?;
@@ -88,12 +116,22 @@ async fn try_answer(
     }
     sse_request::parse(sse, Accepts::Nothing, context.transport())?;
     let caller = Requester::new(context.caller.clone(), conditions_of(&parts, sse, context));
-    expected_owner(gateway, &caller, bucket, &parts.headers).await?;
+    expected_owner(gateway, &caller, &bucket, &parts.headers).await?;
+    let object = match object {
+        None => None,
+        Some((key, named)) => {
+            let governance = match passage.verb() {
+                Verb::Put => lock::governance(&parts.headers),
+                Verb::Delete | Verb::Get | Verb::Post => Governance::Heeded,
+            };
+            Some(PassedObject { key, version: version(named.as_deref())?, governance })
+        }
+    };
     let document = match passage.verb() {
         Verb::Post | Verb::Put => checked_document(body, &parts.headers, &parts.headers, context).await?,
         Verb::Delete | Verb::Get => Bytes::new(),
     };
-    gateway.pass(&caller, bucket, &Passing::bare(passage), document).await.map_err(|error| face(&error))
+    gateway.pass(&caller, &bucket, &Passing::bare(passage, object), document).await.map_err(|error| face(&error))
 }
 
 async fn expected_owner(

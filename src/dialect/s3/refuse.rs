@@ -6,6 +6,7 @@ use http::HeaderMap;
 use crate::gateway::CannedAcl;
 
 use super::error::Face;
+use super::lock;
 use super::route::{Operation, query_pairs};
 
 /// Headers that always ask for something that is not implemented, whatever their value.
@@ -17,9 +18,6 @@ const REFUSED: &[&str] = &[
     "x-amz-if-match-initiated-time",
     "x-amz-if-match-last-modified-time",
     "x-amz-if-match-size",
-    "x-amz-object-lock-legal-hold",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
 ];
 
 /// Headers that have a meaning only as headers: a presigned URL that carries them as parameters would be served without.
@@ -38,7 +36,8 @@ const NOT_IN_QUERY: &[&str] = &[
 
 /// Refuses headers that ask for what is not implemented.
 pub(super) fn headers(operation: Operation, headers: &HeaderMap) -> Result<(), Face> {
-    any_headers(headers)?;
+    plain_headers(headers)?;
+    locks(Some(operation), headers)?;
     for name in headers.keys() {
         match name.as_str() {
             "if-none-match" | "if-unmodified-since"
@@ -58,6 +57,26 @@ pub(super) fn headers(operation: Operation, headers: &HeaderMap) -> Result<(), F
 
 /// The same, for what no operation has.
 pub(super) fn any_headers(headers: &HeaderMap) -> Result<(), Face> {
+    plain_headers(headers)?;
+    locks(None, headers)
+}
+
+/// Refuses to lock what is not written.
+fn locks(operation: Option<Operation>, headers: &HeaderMap) -> Result<(), Face> {
+    let given = |name| headers.get(name).is_some_and(|value| !value.is_empty());
+    let writes = [Operation::PutObject, Operation::CopyObject, Operation::CreateMultipartUpload];
+    if !operation.is_some_and(|operation| writes.contains(&operation))
+        && let Some(name) = lock::OF_WRITES.iter().find(|name| given(*name))
+    {
+        return Err(Face::not_implemented(format_args!("The header {name} with this request")));
+    }
+    if lock::of_new_bucket(headers)? && operation != Some(Operation::CreateBucket) {
+        return Err(Face::not_implemented("Object lock of a bucket that is not new"));
+    }
+    Ok(())
+}
+
+fn plain_headers(headers: &HeaderMap) -> Result<(), Face> {
     for name in REFUSED {
         if headers.get(*name).is_some_and(|value| !value.is_empty()) {
             return Err(Face::not_implemented(format_args!("The header {name}")));
@@ -81,9 +100,6 @@ pub(super) fn any_headers(headers: &HeaderMap) -> Result<(), Face> {
             }
             "x-amz-bucket-namespace" if text != "global" => {
                 return Err(Face::not_implemented(format_args!("The bucket namespace {text:?}")));
-            }
-            "x-amz-bucket-object-lock-enabled" if !text.eq_ignore_ascii_case("false") => {
-                return Err(Face::not_implemented("Object lock"));
             }
             "x-amz-tagging-directive" if !matches!(text, "COPY" | "REPLACE") => {
                 return Err(Face::invalid_argument("Unknown tagging directive."));
@@ -134,7 +150,6 @@ mod tests {
         let put = Operation::PutObject;
         for (name, value) in [
             ("x-amz-grant-read", "id=1"),
-            ("x-amz-object-lock-mode", "GOVERNANCE"),
             ("x-amz-website-redirect-location", "/x"),
             ("x-amz-bucket-object-lock-enabled", "true"),
             ("x-amz-bucket-namespace", "account-regional"),
@@ -146,6 +161,17 @@ mod tests {
         assert_eq!(check(Operation::DeleteObject, "if-none-match", "*"), refused);
         assert_eq!(check(Operation::DeleteObjects, "if-match", "\"e\""), refused);
         assert_eq!(check(Operation::DeleteObject, "if-match", "\"e\""), Ok(()));
+        let (mode, bucket) = ("x-amz-object-lock-mode", "x-amz-bucket-object-lock-enabled");
+        for (operation, name, value, expected) in [
+            (Operation::UploadPart, mode, "GOVERNANCE", refused),
+            (Operation::PutObject, mode, "GOVERNANCE", Ok(())),
+            (Operation::CreateBucket, mode, "GOVERNANCE", refused),
+            (Operation::CreateBucket, bucket, "true", Ok(())),
+            (Operation::CreateBucket, bucket, "maybe", Err((400, "InvalidArgument"))),
+            (Operation::PutObject, bucket, "False", Ok(())),
+        ] {
+            assert_eq!(check(operation, name, value), expected, "{operation:?} {name}");
+        }
     }
 
     #[test]

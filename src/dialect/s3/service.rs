@@ -85,7 +85,7 @@ impl S3Dialect {
         let page = cors::page_of(&parts, &self.domains);
         let addressed = addressed(&parts, &self.domains);
         let bucket = page.as_ref().map(|page| page.bucket().clone());
-        let response = match pass::wanted(&self.gateway, &parts, addressed.target, bucket, &context.caller) {
+        let response = match pass::wanted(&self.gateway, &parts, &addressed, bucket, &context.caller) {
             Some(wanted) => pass::answer(&self.gateway, parts, body, &sse, &context, wanted).await,
             None => self.served(parts, body, &sse, context, addressed).await,
         };
@@ -135,10 +135,10 @@ impl S3Dialect {
 }
 
 /// What a request is about.
-struct Addressed {
-    target: Target,
+pub(super) struct Addressed {
+    pub(super) target: Target,
     /// The bucket, where the host names it.
-    in_host: Option<String>,
+    pub(super) in_host: Option<String>,
 }
 
 fn addressed(parts: &Parts, domains: &BaseDomains) -> Addressed {

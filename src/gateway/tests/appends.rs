@@ -313,7 +313,11 @@ async fn only_the_current_version_grows_and_in_place() {
     assert!(first.version.is_some() && first.version == second.version);
     assert_eq!(house.bytes(&object).await, b"onetwo");
     // Behind a marker there is nothing to grow, and a new object can be begun.
-    house.gateway.delete_object(&house.caller, &object, None, &Conditions::default()).await.unwrap();
+    house
+        .gateway
+        .delete_object(&house.caller, &object, None, &Conditions::default(), crate::gateway::Governance::Heeded)
+        .await
+        .unwrap();
     assert!(matches!(house.append(&object, 6, b"x").await, Err(Error::PositionMismatch { next: 0 })));
     let again = house.append(&object, 0, b"new").await.unwrap().written;
     assert_ne!(again.version, first.version);

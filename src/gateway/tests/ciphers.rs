@@ -265,7 +265,17 @@ async fn a_bucket_is_counted_with_its_versions_markers_and_uploads() {
     assert_eq!(stat().await, (5025, 1005, 0, 0));
     house.gateway.put_bucket_versioning(&house.caller, &name, crate::store::Versioning::Enabled).await.unwrap();
     house.put(&at("one", "key-0"), b"123").await;
-    house.gateway.delete_object(&house.caller, &at("one", "key-1"), None, &Conditions::default()).await.unwrap();
+    house
+        .gateway
+        .delete_object(
+            &house.caller,
+            &at("one", "key-1"),
+            None,
+            &Conditions::default(),
+            crate::gateway::Governance::Heeded,
+        )
+        .await
+        .unwrap();
     house.upload(&at("one", "up"), None).await;
     house.append(&at("one", "log"), 0, b"1234567").await.unwrap();
     assert_eq!(stat().await, (5035, 1007, 1, 1));

@@ -43,6 +43,7 @@ async fn altered_headers_sizes_and_summaries_are_found_out() {
         user: [("owner".to_owned(), "alice".to_owned())].into(),
         tags: Tags::new([("team".to_owned(), "red".to_owned())], OBJECT_TAGS).unwrap(),
         acl: Some(CannedAcl::AuthenticatedRead),
+        lock: crate::gateway::ObjectLock::default(),
     };
     house.gateway.put_object(&house.caller, PutRequest { headers, ..put(&object, b"hello") }).await.unwrap();
     assert_eq!(house.bytes(&object).await, b"hello");

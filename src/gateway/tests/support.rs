@@ -191,6 +191,7 @@ pub(super) fn copy(from: &ObjectAt, to: &ObjectAt) -> CopyRequest {
         source: CopySource { at: from.clone(), version: None, conditions: Conditions::default(), customer_key: None },
         at: to.clone(),
         metadata: MetadataDirective::Copy,
+        lock: ObjectLock::default(),
         sse: None,
         conditions: Conditions::default(),
         checksum: None,
@@ -213,7 +214,7 @@ impl House {
         let house = Self::in_directory(tempfile::tempdir().unwrap());
         for bucket in ["one", "two"] {
             let name = bucket.parse().unwrap();
-            house.gateway.create_bucket(&house.caller, name, None, CannedAcl::Private).await.unwrap();
+            house.gateway.create_bucket(&house.caller, name, None, CannedAcl::Private, false).await.unwrap();
         }
         house
     }

@@ -87,7 +87,7 @@ pub(crate) async fn metadata_and_summary_come_back(store: Store) {
     with_bucket(&store).await;
     let mut writer = store.put(&at("a"), metadata("blue"), ahead(4, &Precondition::None)).await.unwrap();
     writer.write(Bytes::from_static(b"body")).await.unwrap();
-    let commit = Commit { summary: Bytes::from_static(b"sealed"), precondition: Precondition::None, version: None };
+    let commit = Commit { summary: Bytes::from_static(b"sealed"), ..Commit::default() };
     let made = writer.commit(commit).await.unwrap();
     let seen = store.head(&at("a"), None).await.unwrap();
     let opened = store.open(&at("a"), Some(&VersionId::null())).await.unwrap();
@@ -170,7 +170,7 @@ pub(crate) async fn an_open_body_outlives_its_object(store: Store) {
 
 async fn plan(store: &Store, from: &str, to: &str, text: &str) -> CopyPlan {
     let tag = store.head(&at(from), None).await.unwrap().tag;
-    let commit = Commit { summary: Bytes::from_static(b"copied"), precondition: Precondition::None, version: None };
+    let commit = Commit { summary: Bytes::from_static(b"copied"), ..Commit::default() };
     CopyPlan { source: (at(from), None, tag), target: at(to), metadata: metadata(text), commit }
 }
 

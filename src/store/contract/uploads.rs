@@ -35,7 +35,7 @@ pub(crate) async fn complete(
     manifest: &[u8],
 ) -> Result<StoredObject, Error> {
     let parts = parts.iter().map(|part| (part.number, part.tag.clone())).collect();
-    let commit = Commit { summary: Bytes::from_static(b"summary"), precondition: Precondition::None, version: None };
+    let commit = Commit { summary: Bytes::from_static(b"summary"), ..Commit::default() };
     let manifest = Bytes::copy_from_slice(manifest);
     store.complete(at, Completion { parts, manifest, metadata: metadata("done"), commit }).await
 }

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::store::{Bucket, CipherOffset, Error, Metadata, StoredObject, StoredPart, StoredTag, StoredUpload};
+use crate::store::{
+    Bucket, CipherOffset, Error, Metadata, ObjectLock, StoredObject, StoredPart, StoredTag, StoredUpload,
+};
 use crate::types::{BucketName, ObjectKey, PartNumber, Timestamp, UploadId, VersionId};
 
 /// The format of every record below. Anything else is refused.
@@ -81,6 +83,7 @@ impl ObjectRecord {
             len: CipherOffset(self.len),
             tag: self.tag.clone(),
             modified: self.modified,
+            lock: ObjectLock::default(),
         }
     }
 }

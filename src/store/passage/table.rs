@@ -80,12 +80,14 @@ const fn plain(sub: SubResource, name: &'static str, roots: &'static [&'static s
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 const S3: &[Row] = &[
     plain(SubResource::Accelerate, "accelerate", &["AccelerateConfiguration"], &[Get, Put]),
+    plain(SubResource::LegalHold, "legal-hold", &["LegalHold"], &[Get, Put]),
     plain(SubResource::Lifecycle, "lifecycle", &["LifecycleConfiguration"], &[Delete, Get, Put]),
     plain(SubResource::Logging, "logging", &["BucketLoggingStatus"], &[Get, Put]),
     plain(SubResource::Notification, "notification", &["NotificationConfiguration"], &[Get, Put]),
     plain(SubResource::ObjectLock, "object-lock", &["ObjectLockConfiguration"], &[Get, Put]),
     plain(SubResource::Replication, "replication", &["ReplicationConfiguration"], &[Delete, Get, Put]),
     plain(SubResource::RequestPayment, "requestPayment", &["RequestPaymentConfiguration"], &[Get, Put]),
+    plain(SubResource::Retention, "retention", &["Retention"], &[Get, Put]),
     plain(SubResource::Website, "website", &["WebsiteConfiguration"], &[Delete, Get, Put]),
 ];
 

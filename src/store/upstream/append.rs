@@ -12,7 +12,9 @@ use super::headers::{encode, etag_of};
 use super::objects::{Opened, tag_of};
 use super::put::{Shop, fresh_write, written_at};
 use super::target::Spot;
-use crate::store::{CipherOffset, Commit, Error, Growth, ObjectWriter, OpenObject as _, StoredObject, Versioning};
+use crate::store::{
+    CipherOffset, Commit, Error, Growth, ObjectLock, ObjectWriter, OpenObject as _, StoredObject, Versioning,
+};
 use crate::types::{ObjectAt, VersionId};
 
 /// How much is read at once of what stays and is not worth a copy inside the upstream.
@@ -95,6 +97,7 @@ impl ObjectWriter for AppendWriter {
             version,
             tag: tag_of(&etag_of(&headers), &self.write),
             modified: written_at(&headers, self.shop.clock.as_ref()),
+            lock: ObjectLock::default(),
             metadata: self.growth.metadata,
             summary: commit.summary,
             tail: Bytes::new(),

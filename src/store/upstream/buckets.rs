@@ -12,12 +12,13 @@ use http::Method;
 use super::amend::{AMENDED, prefix_of};
 use super::client::{Again, Call};
 use super::listing::{Ask, KeptPage};
+use super::lock::{is_lockable, of_new_bucket};
 use super::reserved::{AT_ONCE, Reserved};
 use super::settings::Mapped;
 use super::target::Target;
 use super::versions::versioning_of;
 use crate::flight::Flight;
-use crate::store::{Bucket, Error, Versioning};
+use crate::store::{BUCKET_LOCK, Bucket, Error, Versioning};
 use crate::types::{BucketName, Timestamp, UserId, random};
 
 /// How old a record may be when it is used.
@@ -280,7 +281,7 @@ impl Buckets {
         if let Some(there) = there.bucket {
             return Err(Error::BucketExists { owner: there.owner.clone() });
         }
-        let bucket = Bucket { versioning: self.make_upstream(target, &name).await?, ..bucket };
+        let bucket = Bucket { versioning: self.make_upstream(target, &bucket).await?, ..bucket };
         let number = there.number.map_or(0, |number| number.saturating_add(1));
         if self.looker.reserved.append(&line(&name), number, &encode(Some(&bucket))?).await? {
             self.kept(&slot, number, Some(bucket));
@@ -295,10 +296,12 @@ impl Buckets {
     /// Makes the upstream's bucket, and gives what it keeps of what is replaced: one that was there may keep versions already.
     /// One that holds something already is not ours to take: what is in it would be
     /// neither readable nor safe from us.
-    async fn make_upstream(&self, target: &Target, name: &BucketName) -> Result<Versioning, Error> {
+    async fn make_upstream(&self, target: &Target, made: &Bucket) -> Result<Versioning, Error> {
+        let (name, locked) = (&made.name, made.configs.contains_key(BUCKET_LOCK));
         let Mapped { bucket, prefix } = target.settings.place(name);
         let taken = || Error::BucketExists { owner: UserId::new("") };
         let call = Call::bucket(Method::PUT, &bucket);
+        let call = if locked { of_new_bucket(call) } else { call };
         match target.client.ask(&call, Bytes::new(), Again::Always).await {
             Ok(_) => {}
             Err(failure) if failure.code() == "BucketAlreadyOwnedByYou" => {}
@@ -307,6 +310,10 @@ impl Buckets {
         }
         let page = target.client.page(&bucket, &Ask { prefix: &prefix, limit: 1, ..Ask::default() }).await?;
         let versioning = versioning_of(target, name).await?;
+        // One that was there already, or a store that has no locks.
+        if locked && !is_lockable(target, name).await? {
+            return Err(Error::Unsupported("object lock in a bucket that the upstream has without it"));
+        }
         let kept = match versioning {
             Versioning::Never => KeptPage::default(),
             _ => target.client.page_of_versions(&bucket, &prefix, None, 1).await?,

@@ -114,6 +114,8 @@ async fn finish(
     } else {
         spot.made(&HeaderMap::new(), &upload.write, &completion.metadata).await
     };
+    // Before anybody is told that it is there.
+    spot.at_version(&version).lock(&completion.commit.lock).await?;
     let object = StoredObject {
         version,
         metadata: completion.metadata,
@@ -122,6 +124,7 @@ async fn finish(
         len: CipherOffset(len),
         tag: tag_of(&etag, &upload.write),
         modified: written_at(&headers, shop.clock.as_ref()),
+        lock: completion.commit.lock,
     };
     let done = postcard::to_allocvec(&Done { tag: object.tag.clone(), version: object.version.clone() })
         .map_err(|_| Error::Corrupt("a record cannot be written".to_owned()))?;

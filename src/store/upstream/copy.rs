@@ -161,6 +161,7 @@ pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) 
     } else {
         spot.made(&HeaderMap::new(), &write, &plan.metadata).await
     };
+    spot.at_version(&version).lock(&plan.commit.lock).await?;
     let object = StoredObject {
         version,
         metadata: plan.metadata,
@@ -169,6 +170,7 @@ pub(super) async fn copy(source: Spot, spot: Spot, plan: CopyPlan, shop: &Shop) 
         len: there.len,
         tag: tag_of(&etag, &write),
         modified: written_at(&headers, shop.clock.as_ref()),
+        lock: plan.commit.lock,
     };
     if here {
         shop.memory.keep(&plan.target, &object);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::listing::Row;
 use super::objects::split_tag;
 use super::reserved::Seal;
-use crate::store::{CipherOffset, Error, Metadata, StoredObject, StoredTag};
+use crate::store::{CipherOffset, Error, Metadata, ObjectLock, StoredObject, StoredTag};
 use crate::types::{ObjectAt, Timestamp, VersionId};
 
 /// How long what nobody asks for is kept.
@@ -105,6 +105,8 @@ impl Memory {
             len: CipherOffset(known.len),
             tag: known.tag,
             modified: known.modified,
+            // It can change while all that is remembered stays as it is.
+            lock: ObjectLock::default(),
         })
     }
 
@@ -185,6 +187,7 @@ mod tests {
             len: CipherOffset(100),
             tag: StoredTag("etag:w".to_owned()),
             modified: Timestamp(5000),
+            lock: ObjectLock::default(),
         }
     }
 

@@ -24,6 +24,7 @@ mod headers;
 mod list;
 mod list_versions;
 mod listing;
+mod lock;
 mod memory;
 mod multipart;
 mod objects;
@@ -63,10 +64,10 @@ use self::probe::Probe;
 use self::put::{PutWriter, Shop, turn};
 use self::target::{Closed, Spot, Target};
 use super::{
-    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Crossing, Deleted, Error, Growth, ListEntry, ListPage,
-    ListQuery, Metadata, NewMetadata, ObjectStore, ObjectWriter, OpenObject, PartPage, PartWriter, Passage, Passed,
-    Passing, Precondition, StoredObject, StoredUpload, UploadAt, UploadPage, UploadQuery, VersionEntry, VersionPage,
-    VersionQuery, Versioning,
+    Ahead, Bucket, CipherOffset, Completion, CopyPlan, Crossing, Deleted, Error, Governance, Growth, ListEntry,
+    ListPage, ListQuery, Metadata, NewMetadata, ObjectLock, ObjectStore, ObjectWriter, OpenObject, PartPage,
+    PartWriter, Passage, Passed, Passing, Precondition, StoredObject, StoredUpload, UploadAt, UploadPage, UploadQuery,
+    VersionEntry, VersionPage, VersionQuery, Versioning,
 };
 use crate::types::{BucketName, Clock, ObjectAt, PartNumber, VersionId};
 
@@ -180,6 +181,37 @@ impl UpstreamStore {
         let target = self.target(&at.bucket)?;
         let bucket = self.buckets.get(target, &at.bucket).await?;
         placed(target, &bucket, at)
+    }
+
+    /// Deletes an object, or a version for good.
+    async fn deleted(
+        &self,
+        at: &ObjectAt,
+        version: Option<&VersionId>,
+        precondition: Precondition,
+        governance: Governance,
+    ) -> Result<Deleted, Error> {
+        let spot = self.spot(at).await?;
+        let deleted = match version {
+            None if spot.versioning != Versioning::Never => spot.mark(at, &precondition).await,
+            Some(version) if spot.versioning != Versioning::Never => {
+                spot.remove_version(at, version, &precondition, governance).await
+            }
+            Some(version) if !version.is_null() => return Ok(Deleted::Absent),
+            _ => {
+                let claim = turn(&spot, at, &precondition).await?;
+                under(claim, spot.remove()).await.map(|_| Deleted::Gone { marker: false })
+            }
+        };
+        self.memory.forget(at, version);
+        let deleted = deleted?;
+        if let Deleted::Gone { .. } = deleted
+            && let Some(name) = spot.amendment_name(version.unwrap_or(&VersionId::null()))
+            && let Err(error) = spot.target.reserved.remove(&name).await
+        {
+            tracing::warn!(%error, "the record of a deleted object stays");
+        }
+        Ok(deleted)
     }
 
     fn shop(&self) -> Shop {
@@ -322,7 +354,12 @@ impl ObjectStore for UpstreamStore {
         if pass::passes(&target.settings, bucket, passing.passage) != Crossing::Passes {
             return Err(Error::Unsupported("this configuration of a bucket"));
         }
-        pass::pass(target, bucket, passing, document).await
+        let Some(object) = &passing.object else { return pass::pass(target, bucket, passing, document).await };
+        let at = ObjectAt { bucket: bucket.clone(), key: object.key.clone() };
+        let spot = self.spot(&at).await?.named(object.version.as_ref()).await?;
+        // An id of ours that is not the object's names nothing.
+        let found = look_named(&spot, object.version.as_ref()).await?;
+        pass::pass_of_object(&spot.at_version(&found.version), passing, object.governance, document).await
     }
 
     async fn put(&self, at: &ObjectAt, metadata: Metadata, ahead: Ahead) -> Result<Box<dyn ObjectWriter>, Error> {
@@ -353,8 +390,10 @@ impl ObjectStore for UpstreamStore {
         if version.is_some_and(|version| *version != object.version) {
             return Ok(None);
         }
-        // Of what was said beside the object since, a memory knows nothing; and an empty body is read without asking.
-        if spot.amends.is_some() || object.len == CipherOffset(0) {
+        // Of what was said beside the object since, and of locks, a memory knows nothing; and an empty body is read without
+        // asking.
+        let lockable = spot.versioning == Versioning::Enabled && lock::shows_locks(&spot.target);
+        if spot.amends.is_some() || object.len == CipherOffset(0) || lockable {
             return Ok(None);
         }
         let spot = if version.is_some() { spot.at_version(&object.version) } else { spot };
@@ -375,27 +414,20 @@ impl ObjectStore for UpstreamStore {
         version: Option<&VersionId>,
         precondition: Precondition,
     ) -> Result<Deleted, Error> {
-        let spot = self.spot(at).await?;
-        let deleted = match version {
-            None if spot.versioning != Versioning::Never => spot.mark(at, &precondition).await,
-            Some(version) if spot.versioning != Versioning::Never => {
-                spot.remove_version(at, version, &precondition).await
-            }
-            Some(version) if !version.is_null() => return Ok(Deleted::Absent),
-            _ => {
-                let claim = turn(&spot, at, &precondition).await?;
-                under(claim, spot.remove()).await.map(|_| Deleted::Gone { marker: false })
-            }
-        };
-        self.memory.forget(at, version);
-        let deleted = deleted?;
-        if let Deleted::Gone { .. } = deleted
-            && let Some(name) = spot.amendment_name(version.unwrap_or(&VersionId::null()))
-            && let Err(error) = spot.target.reserved.remove(&name).await
-        {
-            tracing::warn!(%error, "the record of a deleted object stays");
-        }
-        Ok(deleted)
+        self.deleted(at, version, precondition, Governance::Heeded).await
+    }
+
+    async fn delete_past_governance(
+        &self,
+        at: &ObjectAt,
+        version: &VersionId,
+        precondition: Precondition,
+    ) -> Result<Deleted, Error> {
+        self.deleted(at, Some(version), precondition, Governance::Bypassed).await
+    }
+
+    async fn can_lock(&self, bucket: &BucketName, lock: &ObjectLock) -> Result<bool, Error> {
+        lock::can_lock(self.at(bucket).await?, bucket, lock).await
     }
 
     async fn copy(&self, plan: CopyPlan) -> Result<StoredObject, Error> {

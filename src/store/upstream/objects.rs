@@ -15,6 +15,7 @@ use super::client::{Again, Call, is_empty_range};
 use super::failure::Failure;
 use super::headers::{decode, etag_of, write_of};
 use super::listing::http_date;
+use super::lock::lock_in;
 use super::target::Spot;
 use super::versions::VERSION;
 use crate::store::{CipherOffset, CipherStream, Error, OpenObject, StoredObject, StoredTag};
@@ -74,6 +75,7 @@ impl Spot {
             len: CipherOffset(len),
             tag: tag_of(&etag_of(headers), &write),
             modified: modified.unwrap_or(Timestamp(0)),
+            lock: lock_in(headers),
         })
     }
 

@@ -1,19 +1,16 @@
-//! What passes to the upstream and back: a bucket's configurations that touch neither bodies nor keys, where the operator
+//! What passes to the upstream and back: configurations of buckets and objects that touch neither bodies nor keys, where the operator
 //! lists them.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderName};
-use md5::Digest as _;
 
 use super::client::{Again, Call, Client};
 use super::failure::Failure;
+use super::lock::{past, with_document};
 use super::settings::{Mapped, Settings};
-use super::target::Target;
+use super::target::{Spot, Target};
 use super::xml;
-use crate::store::{Crossing, Error, Passage, Passed, Passing, Verb};
+use crate::store::{Crossing, Error, Governance, Passage, Passed, Passing, Verb};
 use crate::types::BucketName;
 
 /// What an upstream says of the gateway and not of the client's request.
@@ -47,28 +44,48 @@ pub(super) async fn pass(
 ) -> Result<Passed, Error> {
     let passage = passing.passage;
     let Mapped { bucket, .. } = target.settings.place(name);
-    let method = match passage.verb() {
+    let mut call = Call::bucket(method_of(passage), &bucket);
+    call.query.clone_from(&passing.query);
+    ask(&target.client, call, passage, document).await
+}
+
+/// The same of an object's version.
+pub(super) async fn pass_of_object(
+    spot: &Spot,
+    passing: &Passing,
+    governance: Governance,
+    document: Bytes,
+) -> Result<Passed, Error> {
+    let passage = passing.passage;
+    let mut call = past(spot.call(method_of(passage)), governance);
+    call.query.extend(passing.query.iter().cloned());
+    ask(&spot.target.client, call, passage, document).await
+}
+
+fn method_of(passage: Passage) -> Method {
+    match passage.verb() {
         Verb::Delete => Method::DELETE,
         Verb::Get => Method::GET,
         Verb::Post => Method::POST,
         Verb::Put => Method::PUT,
-    };
-    let mut call = Call::bucket(method, &bucket);
-    call.query.clone_from(&passing.query);
-    if passage.sends() {
-        // S3 wants one of its checksums with most of these, and each of them takes this one.
-        let digest = STANDARD.encode(md5::Md5::digest(&document));
-        call = call.header(HeaderName::from_static("content-md5"), &digest).header(CONTENT_TYPE, "application/xml");
     }
+}
+
+async fn ask(client: &Client, call: Call, passage: Passage, document: Bytes) -> Result<Passed, Error> {
+    let call = if passage.sends() { with_document(call, &document) } else { call };
     // A step that was taken cannot be taken twice.
     let again = if passage.verb() == Verb::Post { Again::IfRefused } else { Again::Always };
-    match target.client.ask(&call, document, again).await {
+    match client.ask(&call, document, again).await {
         Ok((headers, answer)) if passage.verb() != Verb::Get || is_of(passage, &answer) => {
             let told = passage.tells().and_then(|name| headers.get(name)).and_then(|value| value.to_str().ok());
             let document = if passage.verb() == Verb::Get { answer } else { Bytes::new() };
             Ok(Passed::Done { document, made: told.map(str::to_owned) })
         }
-        Ok(_) => Err(Error::Unsupported("this configuration of a bucket, in the store behind sealgate,")),
+        Ok(_) => Err(Error::Unsupported("this configuration, in the store behind sealgate,")),
+        // It knows who asks: what it does not let him is to loosen a lock.
+        Err(failure) if passage.sub().is_of_objects() && passage.verb() == Verb::Put && failure.is_denial() => {
+            Err(Error::Held)
+        }
         Err(failure) => refused(failure),
     }
 }
@@ -95,16 +112,17 @@ fn is_code(code: &str) -> bool {
 }
 
 /// Whether a document describes this sub-resource, and is not the answer to a plain GET.
-fn is_of(passage: Passage, document: &[u8]) -> bool {
+pub(super) fn is_of(passage: Passage, document: &[u8]) -> bool {
     xml::parse(document).is_ok_and(|root| passage.has_root(&root.name))
 }
 
 /// The first of the listed sub-resources that the upstream does not know: asked for it, it lists the bucket. What it would
-/// do instead of a deletion nobody wants to know.
-pub(super) async fn unknown(client: &Client, settings: &Settings) -> Result<Option<Passage>, Failure> {
+/// do instead of a deletion nobody wants to know. Asked about an object, here one of this name, it gives the object.
+pub(super) async fn unknown(client: &Client, settings: &Settings, key: &str) -> Result<Option<Passage>, Failure> {
     for &passage in &settings.pass_through {
         let asked = passage.reading();
-        let call = Call::bucket(Method::GET, &settings.reserved).query(asked.name(), "");
+        let key = if asked.sub().is_of_objects() { key } else { "" };
+        let call = Call::object(Method::GET, &settings.reserved, key).query(asked.name(), "");
         match client.ask(&call, Bytes::new(), Again::Always).await {
             Ok((_, document)) if !is_of(asked, &document) => return Ok(Some(passage)),
             Err(failure @ (Failure::Unreached(_) | Failure::Broken(_))) => return Err(failure),

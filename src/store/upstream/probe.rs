@@ -48,10 +48,11 @@ impl<'a> Probe<'a> {
             partial_completion: self.completes_partially().await?,
             metadata: self.metadata().await?,
         };
+        let passages = self.passages().await;
         for suffix in ["", "-copy", "-parts", "-meta"] {
             self.remove(&format!("{}{suffix}", self.name)).await?;
         }
-        self.passages().await?;
+        passages?;
         self.tell(abilities);
         Ok(abilities)
     }
@@ -116,13 +117,13 @@ impl<'a> Probe<'a> {
 
     /// Whether it knows what is to pass to it, and does nothing else instead.
     async fn passages(&self) -> Result<(), Error> {
-        match pass::unknown(self.client, self.settings).await {
+        match pass::unknown(self.client, self.settings, &self.name).await {
             Ok(None) => Ok(()),
             Ok(Some(passage)) => self.wrong(
                 &format!("pass_through names {passage:?}", passage = passage.to_string()),
                 format!("it does not know {}, and does the plain operation instead", passage.name()),
             ),
-            Err(failure) => self.wrong("cannot ask what it knows of buckets", failure),
+            Err(failure) => self.wrong("cannot ask what it knows of buckets and objects", failure),
         }
     }
 

@@ -14,13 +14,14 @@ use super::failure::Failure;
 use super::gathered::Gathered;
 use super::headers::{encode, etag_of, write_of};
 use super::listing::http_date;
+use super::lock::past;
 use super::memory::Memory;
 use super::objects::{split_tag, tag_of};
 use super::reserved::create_only;
 use super::target::{Spot, Target};
 use super::upload::Streaming;
 use crate::store::{
-    Ahead, CipherOffset, Commit, Error, Metadata, ObjectWriter, Precondition, StoredObject, Versioning,
+    Ahead, CipherOffset, Commit, Error, Governance, Metadata, ObjectWriter, Precondition, StoredObject, Versioning,
 };
 use crate::types::{Clock, ObjectAt, Timestamp, random};
 
@@ -185,10 +186,13 @@ impl ObjectWriter for PutWriter {
             };
         let claim = if by_itself { None } else { Some(judged(&self.spot, &self.at, &commit.precondition).await?) };
         let headers = under(claim, self.end(&commit.precondition)).await?;
+        let version = self.spot.made(&headers, &self.write, &self.metadata).await;
+        self.spot.at_version(&version).lock(&commit.lock).await?;
         let object = StoredObject {
-            version: self.spot.made(&headers, &self.write, &self.metadata).await,
+            version,
             tag: tag_of(&etag_of(&headers), &self.write),
             modified: written_at(&headers, self.clock.as_ref()),
+            lock: commit.lock,
             metadata: self.metadata,
             summary: commit.summary,
             tail: Bytes::new(),
@@ -262,7 +266,13 @@ impl Spot {
 
     /// Deletes what is there. Gives the headers of the answer, if there was something.
     pub(super) async fn remove(&self) -> Result<HeaderMap, Error> {
-        match self.target.client.ask(&self.call(Method::DELETE), Bytes::new(), Again::Always).await {
+        self.remove_past(Governance::Heeded).await
+    }
+
+    /// The same, past what the caller may pass.
+    pub(super) async fn remove_past(&self, governance: Governance) -> Result<HeaderMap, Error> {
+        let call = past(self.call(Method::DELETE), governance);
+        match self.target.client.ask(&call, Bytes::new(), Again::Always).await {
             Ok((headers, _)) => Ok(headers),
             Err(failure) if failure.code() == "NoSuchBucket" => Err(Error::NoSuchBucket),
             Err(failure) if failure.is_absence() => Ok(HeaderMap::new()),

@@ -18,7 +18,7 @@ use super::put::turn;
 use super::settings::{Mapped, Wire};
 use super::target::{Spot, Target};
 use super::xml;
-use crate::store::{Deleted, Error, Metadata, Precondition, Versioning};
+use crate::store::{Deleted, Error, Governance, Metadata, Precondition, Versioning};
 use crate::types::{BucketName, ObjectAt, VersionId};
 
 /// The query parameter that names a version, in both dialects.
@@ -185,6 +185,7 @@ impl Spot {
         at: &ObjectAt,
         version: &VersionId,
         precondition: &Precondition,
+        governance: Governance,
     ) -> Result<Deleted, Error> {
         let Some(own) = version.own() else { return Ok(Deleted::Absent) };
         let spot = self.at_version(version);
@@ -201,7 +202,7 @@ impl Spot {
                 None if self.row(own).await?.is_some_and(|row| row.marker) => true,
                 None => return Ok(Deleted::Absent),
             };
-            spot.remove().await?;
+            spot.remove_past(governance).await?;
             Ok(Deleted::Gone { marker })
         };
         under(claim, removed).await
