@@ -97,6 +97,9 @@ doc:
 
 bench:
 	$(CARGO) bench --locked --bench http
+# The same upstream once more, with a CPU for the gateway alone, as on a machine of its own: here they share all.
+	BENCH_ONLY=upstream tests/upstream/ceph.py try $(CARGO) bench --locked --bench http
+	BENCH_ONLY=upstream BENCH_GATEWAY_CPUS=1 taskset -c 0 tests/upstream/ceph.py try $(CARGO) bench --locked --bench http
 
 # Not part of `check`: installing cargo-deny takes about 11 minutes on two cores.
 deny:

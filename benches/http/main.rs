@@ -4,7 +4,8 @@
 //! ratios for orientation only: they are this machine's, not the software's.
 //!
 //! `BENCH_ONLY=http|keys|oss|durable|trail|memory|scale|upstream` runs one section and `BENCH_CELL` those rows whose name contains it;
-//! `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change how much is done.
+//! `BENCH_ROUNDS`, `BENCH_MILLIS` and `BENCH_OBJECTS` change how much is done. With `BENCH_GATEWAY_CPUS` the gateway of the
+//! upstream section is held to these CPUs, and `taskset` can hold all else to others.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed benchmark")]
 

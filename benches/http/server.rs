@@ -35,6 +35,12 @@ impl Drop for Process {
     }
 }
 
+/// The CPUs that the gateway is to have (`BENCH_GATEWAY_CPUS`, as `taskset -c` takes them): who keeps all else to others
+/// measures it as on a machine of its own.
+pub(crate) fn own_cpus() -> Option<String> {
+    std::env::var("BENCH_GATEWAY_CPUS").ok().filter(|cpus| !cpus.is_empty())
+}
+
 /// The gateway: each encryption mode has a bucket, and a GET object of each size.
 pub(crate) struct Gateway(Process);
 
@@ -45,7 +51,14 @@ impl Gateway {
 
     /// One with more settings, from its environment.
     pub(crate) fn start_with(directory: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sealgate"));
+        let mut command = match own_cpus() {
+            None => Command::new(env!("CARGO_BIN_EXE_sealgate")),
+            Some(cpus) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &cpus, env!("CARGO_BIN_EXE_sealgate")]);
+                command
+            }
+        };
         command.arg("serve");
         Self::start_as(command, directory, settings)
     }

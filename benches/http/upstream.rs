@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::load::Verb;
 use crate::presign::Signer;
-use crate::server::{Gateway, Server};
+use crate::server::{Gateway, Server, own_cpus};
 use crate::{CONCURRENCY, SIZES, Settings, interleaved};
 
 /// The key of Ceph's testing KMS, as `tests/upstream/ceph.py` configures it.
@@ -47,6 +47,9 @@ pub(crate) fn run(directory: &Path, settings: &Settings) {
     println!(
         "\nAn upstream, straight and through the gateway (SSE-KMS); MiB/s (or requests/s at 4 KiB), ratios of medians"
     );
+    if let Some(cpus) = own_cpus() {
+        println!("(the gateway on CPUs of its own: {cpus})");
+    }
     println!("| | straight | its SSE-KMS | gateway | **gateway ÷ straight** | **gateway ÷ its SSE-KMS** |");
     println!("|---|---|---|---|---|---|");
     for verb in [Verb::Get, Verb::Put] {

@@ -34,6 +34,7 @@ mod probe;
 mod put;
 mod reserved;
 mod retry;
+mod seen;
 mod settings;
 mod sign;
 mod stitch;
@@ -62,6 +63,7 @@ use self::multipart::UpstreamPart;
 use self::objects::Opened;
 use self::probe::Probe;
 use self::put::{PutWriter, Shop, turn};
+use self::seen::Seen;
 use self::target::{Closed, Spot, Target};
 use super::{
     Ahead, Bucket, CipherOffset, Completion, CopyPlan, Crossing, Deleted, Error, Governance, Growth, ListEntry,
@@ -86,6 +88,7 @@ pub struct UpstreamStore {
     targets: Vec<Arc<Target>>,
     buckets: Buckets,
     memory: Arc<Memory>,
+    seen: Seen,
     clock: Arc<dyn Clock>,
 }
 
@@ -122,7 +125,8 @@ impl Reached {
     pub fn open(self, region: String, cache: Option<&Path>) -> Result<UpstreamStore, Error> {
         let reserved = self.reserved().ok_or_else(|| Error::Unavailable("there is no upstream".to_owned()))?;
         let memory = Arc::new(Memory::open(cache, Arc::clone(&self.seal))?);
-        Ok(UpstreamStore { targets: self.targets, buckets: Buckets::new(reserved, region), memory, clock: self.clock })
+        let buckets = Buckets::new(reserved, region);
+        Ok(UpstreamStore { targets: self.targets, buckets, memory, seen: Seen::default(), clock: self.clock })
     }
 }
 
@@ -478,7 +482,9 @@ impl ObjectStore for UpstreamStore {
 
     async fn upload(&self, at: &UploadAt) -> Result<StoredUpload, Error> {
         let target = self.target(&at.object.bucket)?;
-        multipart::find(&target.reserved, at).await.map(|upload| upload.into_stored(at.id.clone()))
+        let upload = multipart::find(&target.reserved, at).await?;
+        self.seen.keep(at, &upload);
+        Ok(upload.into_stored(at.id.clone()))
     }
 
     async fn put_part(
@@ -488,7 +494,10 @@ impl ObjectStore for UpstreamStore {
         len: Option<CipherOffset>,
     ) -> Result<Box<dyn PartWriter>, Error> {
         let target = self.target(&at.object.bucket)?;
-        let upload = multipart::find(&target.reserved, at).await?;
+        let upload = match self.seen.get(at) {
+            Some(upload) => upload,
+            None => multipart::find(&target.reserved, at).await?,
+        };
         Ok(Box::new(UpstreamPart::begin(target, at, &upload, number, len, &self.shop())?))
     }
 
@@ -501,6 +510,7 @@ impl ObjectStore for UpstreamStore {
     }
 
     async fn complete(&self, at: &UploadAt, completion: Completion) -> Result<StoredObject, Error> {
+        self.seen.forget(at);
         complete::complete(&self.spot(&at.object).await?, at, completion, &self.shop()).await
     }
 
@@ -509,6 +519,7 @@ impl ObjectStore for UpstreamStore {
     }
 
     async fn abort(&self, at: &UploadAt) -> Result<(), Error> {
+        self.seen.forget(at);
         multipart::abort(self.target(&at.object.bucket)?, at).await
     }
 }
