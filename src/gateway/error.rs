@@ -14,6 +14,9 @@ pub enum Error {
     /// The bucket was not made with object lock.
     #[error("the bucket has no object lock")]
     NoObjectLock,
+    /// The bucket has object lock, and so keeps versions for ever.
+    #[error("the bucket has object lock")]
+    BucketLocked,
     /// The version is under a retention period or a legal hold.
     #[error("the version is under a retention period or a legal hold")]
     Held,
@@ -207,6 +210,7 @@ impl From<store::Error> for Error {
             store::Error::PreconditionFailed => Self::PreconditionFailed("If-Match or If-None-Match"),
             store::Error::Changed => Self::Conflict,
             store::Error::Held => Self::Held,
+            store::Error::BucketLocked => Self::BucketLocked,
             store::Error::BucketExists { .. } => Self::BucketAlreadyExists,
             store::Error::Unsupported(what) => Self::NotImplemented(what),
             store::Error::MetadataTooLarge => Self::MetadataTooLarge { maximum: super::MAX_USER_METADATA },

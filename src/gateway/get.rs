@@ -68,10 +68,10 @@ impl Gateway {
         let customer = request.customer_key.as_ref();
         check_customer_key(&looked.envelope, customer)?;
         let mut info = self.info(bucket, &looked, customer)?;
-        info.headers.lock = self.lock_seen_by(caller, bucket, &at, info.headers.lock);
         if let Some(link) = link {
             info = through(link, info);
         }
+        info.headers.lock = self.lock_seen_by(caller, bucket, &request.at, info.headers.lock);
         request.conditions.judge_read(&info.etag, info.modified)?;
         let range = self.range_of(request, &looked, open.as_ref()).await?;
 
@@ -124,10 +124,10 @@ impl Gateway {
             self.data_key(caller, &at, &looked.envelope, customer).await?;
         }
         let mut info = self.info(&bucket, &looked, customer)?;
-        info.headers.lock = self.lock_seen_by(caller, &bucket, &at, info.headers.lock);
         if let Some(link) = link {
             info = through(link, info);
         }
+        info.headers.lock = self.lock_seen_by(caller, &bucket, &request.at, info.headers.lock);
         request.conditions.judge_read(&info.etag, info.modified)?;
         info.range = match request.part {
             None => range_in(request.range, info.size)?,

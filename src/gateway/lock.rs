@@ -7,6 +7,9 @@ use crate::types::{BucketName, ObjectAt, VersionId};
 
 use super::{Error, Gateway, ObjectHeaders};
 
+/// The longest retention period that S3 takes, in milliseconds: 100 years.
+const LONGEST: u64 = 36_525 * 24 * 3_600_000;
+
 impl Gateway {
     /// Whether the caller may write under this lock, and the bucket has locks. Asked before the body is read: what is written
     /// and cannot be locked is there all the same.
@@ -25,8 +28,12 @@ impl Gateway {
         }
         if let Some(retention) = lock.retention {
             self.permit(caller, bucket, Some(at), Action::PutObjectRetention)?;
-            if retention.until <= self.clock.now() {
+            let now = self.clock.now();
+            if retention.until <= now {
                 return Err(Error::InvalidArgument("The retain until date must be in the future!".to_owned()));
+            }
+            if retention.until.0.saturating_sub(now.0) > LONGEST {
+                return Err(Error::InvalidArgument("The retain until date is more than 100 years away".to_owned()));
             }
         }
         if lock.legal_hold.is_some() {
@@ -42,7 +49,7 @@ impl Gateway {
         headers
     }
 
-    /// What of a lock a caller may see.
+    /// What of a lock a caller may see, where locks pass at all.
     pub(super) fn lock_seen_by(
         &self,
         caller: &Requester,
@@ -50,10 +57,14 @@ impl Gateway {
         at: &ObjectAt,
         lock: ObjectLock,
     ) -> ObjectLock {
-        let may = |action| self.permit(caller, bucket, Some(at), action).is_ok();
+        let passes = |sub| {
+            let passage = Passage::named(Wire::S3, "GET", sub);
+            passage.is_some_and(|passage| self.store.passes(&bucket.name, passage) == Crossing::Passes)
+        };
+        let may = |sub, action| passes(sub) && self.permit(caller, bucket, Some(at), action).is_ok();
         ObjectLock {
-            retention: lock.retention.filter(|_| may(Action::GetObjectRetention)),
-            legal_hold: lock.legal_hold.filter(|_| may(Action::GetObjectLegalHold)),
+            retention: lock.retention.filter(|_| may("retention", Action::GetObjectRetention)),
+            legal_hold: lock.legal_hold.filter(|_| may("legal-hold", Action::GetObjectLegalHold)),
         }
     }
 

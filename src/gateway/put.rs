@@ -41,7 +41,8 @@ pub(super) struct ObjectWrite {
 }
 
 impl Gateway {
-    /// Writes an object. When this returns `Ok` it is durable; otherwise the key is as it was.
+    /// Writes an object. When this returns `Ok` it is durable; otherwise the key is as it was, save where all that failed is the
+    /// lock that was asked for.
     ///
     /// # Errors
     /// See [`Error`]; the body's own failures are [`Error::Body`] and [`Error::BadDigest`].

@@ -13,6 +13,8 @@ use super::digest::Computed;
 use super::{Checksum, ChecksumAlgorithm, ChecksumKind, Error};
 
 const STATE: &str = "upload";
+/// An upload's under a lock: who does not know of locks must not complete it without.
+const LOCKED: &str = "locked upload";
 const PART: &str = "part";
 const PART_DIGESTS: &str = "part digests";
 
@@ -23,23 +25,28 @@ pub(super) struct UploadState {
     pub(super) lock: ObjectLock,
 }
 
-/// The same as it was before there were locks.
-#[derive(Deserialize)]
+/// The same without a lock.
+#[derive(Serialize, Deserialize)]
 struct Unlocked {
     checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
 }
 
 impl UploadState {
     pub(super) fn seal(&self, at: &UploadAt, key: &AttributeKey) -> Result<Bytes, Error> {
-        Ok(sse::seal_record(key, STATE, &place(at, None), &encode(self)?)?.into())
+        let (label, state) = match self.lock.is_empty() {
+            true => (STATE, encode(&Unlocked { checksum: self.checksum })?),
+            false => (LOCKED, encode(self)?),
+        };
+        Ok(sse::seal_record(key, label, &place(at, None), &state)?.into())
     }
 
     pub(super) fn open(at: &UploadAt, sealed: &[u8], key: &AttributeKey) -> Result<Self, Error> {
-        let opened = sse::open_record(key, STATE, &place(at, None), sealed)?;
-        decode(&opened).or_else(|_| {
-            let Unlocked { checksum } = decode(&opened)?;
-            Ok(Self { checksum, lock: ObjectLock::default() })
-        })
+        let place = place(at, None);
+        if let Ok(state) = sse::open_record(key, STATE, &place, sealed) {
+            let Unlocked { checksum } = decode(&state)?;
+            return Ok(Self { checksum, lock: ObjectLock::default() });
+        }
+        decode(&sse::open_record(key, LOCKED, &place, sealed)?)
     }
 }
 

@@ -63,6 +63,16 @@ impl ObjectLock {
         *self == Self::default()
     }
 
+    /// Whether it forbids at least what another would.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let strict = |retention: Retention| retention.mode == RetentionMode::Compliance;
+        let retained = other.retention.is_none_or(|asked| {
+            self.retention.is_some_and(|there| there.until >= asked.until && (strict(there) || !strict(asked)))
+        });
+        retained && (other.legal_hold != Some(true) || self.legal_hold == Some(true))
+    }
+
     /// Whether it forbids to delete the version at this moment.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
@@ -78,4 +88,30 @@ pub enum Governance {
     Heeded,
     /// It does not: the caller has the right to bypass it, and asked to.
     Bypassed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_covers_what_is_no_stricter() {
+        let retained = |mode, until| Some(Retention { mode, until: Timestamp(until) });
+        let lock = |retention, legal_hold| ObjectLock { retention, legal_hold };
+        let (governed, strict) =
+            (|until| retained(RetentionMode::Governance, until), |until| retained(RetentionMode::Compliance, until));
+        for (there, asked, covers) in [
+            (lock(None, None), lock(None, Some(false)), true),
+            (lock(None, None), lock(None, Some(true)), false),
+            (lock(None, Some(true)), lock(governed(5), Some(true)), false),
+            (lock(governed(5), None), lock(governed(5), None), true),
+            (lock(governed(4), None), lock(governed(5), None), false),
+            (lock(strict(6), None), lock(governed(5), None), true),
+            (lock(governed(6), None), lock(strict(5), None), false),
+        ] {
+            assert_eq!(there.covers(&asked), covers, "{there:?} {asked:?}");
+        }
+        assert!(lock(governed(5), None).holds(Timestamp(4)) && !lock(governed(5), None).holds(Timestamp(5)));
+        assert!(lock(None, Some(true)).holds(Timestamp(u64::MAX)) && !lock(None, Some(false)).holds(Timestamp(0)));
+    }
 }

@@ -67,6 +67,9 @@ pub enum Error {
     /// What is there is not to be deleted or replaced yet: a retention period or a legal hold is on it.
     #[error("the version is under a retention period or a legal hold")]
     Held,
+    /// The bucket has object lock, and so keeps versions for ever.
+    #[error("the bucket has object lock")]
+    BucketLocked,
     /// The store went read-only after a failed sync, or its medium is.
     #[error("the store is read-only: {0}")]
     ReadOnly(String),

@@ -4,6 +4,8 @@ import datetime
 import json
 import time
 
+import oss2
+import oss2.credentials
 import pytest
 from botocore.exceptions import ClientError
 
@@ -248,3 +250,60 @@ def test_a_lock_that_fails_is_no_success(place, proxy):
     done = s3.complete_multipart_upload(**whole)
     assert shown(s3.head_object(**named, VersionId=done["VersionId"])) == (None, None, "ON")
     assert s3.get_object(**named, VersionId=done["VersionId"])["Body"].read() == b"3"
+
+
+def test_an_upload_whose_lock_failed_is_not_laid_over_what_came_since(place, proxy):
+    s3 = place.gateway(f"http://127.0.0.1:{proxy.port}", LOCKS).client()
+    named = {"Bucket": "locked", "Key": KEY}
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+    lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": soon, "ObjectLockLegalHoldStatus": "ON"}
+    upload = s3.create_multipart_upload(**named, **lock)["UploadId"]
+    part = s3.upload_part(**named, UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
+    whole = {**named, "UploadId": upload, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part}]}}
+    proxy.add("PUT /[^ ]*legal-hold", "status", status=403, code="AccessDenied")
+    assert code(s3.complete_multipart_upload, **whole) == ("AccessDenied", 403)
+    proxy.clear()
+    newer = s3.put_object(**named, Body=b"newer")["VersionId"]
+    # By now the period that was asked for is over: that is no reason not to complete, and the hold has no end.
+    while datetime.datetime.now(datetime.timezone.utc) <= soon:
+        time.sleep(0.1)
+    done = s3.complete_multipart_upload(**whole)["VersionId"]
+    assert s3.head_object(**named)["VersionId"] == newer
+    assert len(s3.list_object_versions(Bucket="locked")["Versions"]) == 2
+    assert shown(s3.head_object(**named, VersionId=done))[2] == "ON"
+
+
+def test_a_bucket_with_object_lock_keeps_versions(house):
+    _, _, s3 = house
+    suspended = {"Status": "Suspended"}
+    assert code(s3.put_bucket_versioning, Bucket="locked", VersioningConfiguration=suspended) == ("InvalidBucketState", 409)
+    assert s3.get_bucket_versioning(Bucket="locked")["Status"] == "Enabled"
+
+
+def test_a_stricter_default_stays(house):
+    _, _, s3 = house
+    s3.put_object_lock_configuration(Bucket="locked", ObjectLockConfiguration={
+        "ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 2}}})
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
+    version = s3.put_object(
+        Bucket="locked", Key=KEY, Body=b"x", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)["VersionId"]
+    mode, kept_until, _ = shown(s3.head_object(Bucket="locked", Key=KEY, VersionId=version))
+    assert mode == "COMPLIANCE" and kept_until > until
+
+
+def test_through_a_link_its_lock_is_shown_to_those_who_may_see_it_only(house):
+    _, gateway, s3 = house
+    s3.put_object(Bucket="locked", Key="target", Body=b"x")
+    auth = oss2.ProviderAuthV4(oss2.credentials.StaticCredentialsProvider(gateway.access_key, gateway.secret_key))
+    oss2.Bucket(auth, gateway.endpoint, "locked", region="us-east-1").put_symlink("target", "link")
+    s3.put_object_legal_hold(Bucket="locked", Key="link", LegalHold={"Status": "ON"})
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:user/other"}, "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::locked/*",
+    }
+    s3.put_bucket_policy(Bucket="locked", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    other = gateway.client(other=True)
+    for call in ("get_object", "head_object"):
+        assert shown(getattr(s3, call)(Bucket="locked", Key="link")) == (None, None, "ON")
+        assert shown(getattr(other, call)(Bucket="locked", Key="link")) == (None, None, None)

@@ -102,6 +102,7 @@ pub(super) fn face(error: &Error) -> Face {
         }
         Error::PreconditionFailed(which) => precondition(which),
         Error::NoObjectLock => Face::bad("InvalidRequest", "The bucket has no object lock."),
+        Error::BucketLocked => Face::conflict("InvalidBucketState", "The bucket has object lock."),
         Error::Held => Face::conflict("FileImmutable", "The object you specified is immutable."),
         Error::Conflict => Face::conflict(
             "OperationConflict",
@@ -315,6 +316,7 @@ fn store_face(error: &store::Error) -> Face {
         store::Error::PreconditionFailed => precondition("the object has changed"),
         store::Error::Changed => face(&Error::Conflict),
         store::Error::Held => face(&Error::Held),
+        store::Error::BucketLocked => face(&Error::BucketLocked),
         store::Error::Full => Face::unavailable("The storage is full."),
         store::Error::ReadOnly(_) => Face::unavailable("The storage is read-only."),
         store::Error::Unsupported(what) => face(&Error::NotImplemented(what)),
@@ -358,6 +360,7 @@ mod tests {
         let table: Vec<(Error, u16, &str)> = vec![
             (Error::AccessDenied("no".into()), 403, "AccessDenied"),
             (Error::Held, 409, "FileImmutable"),
+            (Error::BucketLocked, 409, "InvalidBucketState"),
             (Error::NoObjectLock, 400, "InvalidRequest"),
             (Error::BadDigest("Content-MD5"), 400, "InvalidDigest"),
             (Error::BucketAlreadyExists, 409, "BucketAlreadyExists"),

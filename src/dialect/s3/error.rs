@@ -105,6 +105,11 @@ pub fn face(error: &Error) -> Face {
     use StatusCode as S;
     match error {
         Error::NoObjectLock => Face::invalid_request("Bucket is missing Object Lock Configuration"),
+        Error::BucketLocked => Face::new(
+            StatusCode::CONFLICT,
+            "InvalidBucketState",
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+        ),
         Error::Held => Face::denied("Access Denied because object protected by object lock."),
         Error::AccessDenied(why) => Face::denied(format!("Access Denied: {why}")),
         Error::Body(body) => body_face(body),
@@ -387,6 +392,7 @@ fn store_face(error: &store::Error) -> Face {
         store::Error::PreconditionFailed => face(&Error::PreconditionFailed("the object has changed")),
         store::Error::Changed => face(&Error::Conflict),
         store::Error::Held => face(&Error::Held),
+        store::Error::BucketLocked => face(&Error::BucketLocked),
         store::Error::Full => Face::unavailable("The storage is full."),
         store::Error::ReadOnly(_) => Face::unavailable("The storage is read-only."),
         store::Error::Unsupported(what) => Face::not_implemented(what),
@@ -411,6 +417,7 @@ mod tests {
         let table: Vec<(Error, u16, &str)> = vec![
             (Error::AccessDenied("no".into()), 403, "AccessDenied"),
             (Error::Held, 403, "AccessDenied"),
+            (Error::BucketLocked, 409, "InvalidBucketState"),
             (Error::NoObjectLock, 400, "InvalidRequest"),
             (Error::BadDigest("Content-MD5"), 400, "BadDigest"),
             (Error::InvalidDigest("x-amz-checksum-crc32"), 400, "InvalidRequest"),

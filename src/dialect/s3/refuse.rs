@@ -28,6 +28,8 @@ const NOT_IN_QUERY: &[&str] = &[
     "x-amz-grant-",
     "x-amz-tagging",
     "x-amz-object-lock",
+    "x-amz-bucket-object-lock",
+    "x-amz-bypass-governance",
     "x-amz-storage-class",
     "x-amz-meta-",
     "x-amz-website-redirect-location",

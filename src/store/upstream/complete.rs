@@ -73,7 +73,7 @@ async fn alone(spot: &Spot, at: &UploadAt, completion: Completion, shop: &Shop) 
     let turn = match turn(spot, &at.object, &completion.commit.precondition).await {
         Ok(turn) => turn,
         // A completion whose answer was lost stands there already, and that is no reason to refuse it.
-        Err(Error::PreconditionFailed) if is_there(spot, &upload).await? => None,
+        Err(Error::PreconditionFailed) if is_there(spot, &upload, &completion).await? => None,
         Err(error) => return Err(error),
     };
     let placing = Placing { target, at, upload: &upload, named, spot, completion: &completion };
@@ -81,8 +81,12 @@ async fn alone(spot: &Spot, at: &UploadAt, completion: Completion, shop: &Shop) 
     finish(target, at, &upload, spot, completion, len, shop).await
 }
 
-/// Whether what stands at the object's place is what this upload makes.
-async fn is_there(spot: &Spot, upload: &UploadRecord) -> Result<bool, Error> {
+/// Whether what stands at the object's place is what this upload makes. Under a lock, whose setting may have failed after the
+/// object was made and others may have overwritten since, it is looked for among the versions, too.
+async fn is_there(spot: &Spot, upload: &UploadRecord, completion: &Completion) -> Result<bool, Error> {
+    if !completion.commit.lock.is_empty() {
+        return Ok(spot.standing(&upload.write).await.is_some());
+    }
     match spot.headers().await {
         Ok(headers) => Ok(write_of(&headers, spot.target.client.wire) == upload.write),
         Err(Error::NoSuchObject) => Ok(false),
@@ -173,7 +177,7 @@ impl Placing<'_> {
         let parts: u64 = self.named.iter().map(|(_, part)| part.len).sum();
         let len = parts.saturating_add(self.completion.manifest.len() as u64);
         // Made by a completion whose gateway died before it could say so.
-        if is_there(self.spot, self.upload).await? {
+        if is_there(self.spot, self.upload, self.completion).await? {
             return Ok(len);
         }
         if self.lies_straight().await? {

@@ -16,7 +16,7 @@ use super::listing::iso_date;
 use super::pass::is_of;
 use super::settings::Wire;
 use super::target::{Spot, Target};
-use crate::store::{Crossing, Error, Governance, ObjectLock, Passage, Retention, RetentionMode};
+use crate::store::{Crossing, Error, Governance, ObjectLock, Passage, Retention, RetentionMode, Verb};
 use crate::types::BucketName;
 
 const RETENTION: &str = "retention";
@@ -43,7 +43,7 @@ pub(super) fn with_document(call: Call, document: &[u8]) -> Call {
 
 /// Whether locks of objects pass, so that what a version's lock is must be asked each time.
 pub(super) fn shows_locks(target: &Target) -> bool {
-    target.settings.pass_through.iter().any(|passage| passage.sub().is_of_objects())
+    target.settings.pass_through.iter().any(|passage| passage.sub().is_of_objects() && passage.verb() == Verb::Get)
 }
 
 /// What of a lock has to pass for it to be set.
@@ -73,7 +73,10 @@ pub(super) async fn is_lockable(target: &Target, name: &BucketName) -> Result<bo
     let call = Call::bucket(Method::GET, &target.settings.place(name).bucket).query(asked.name(), "");
     match target.client.ask(&call, Bytes::new(), Again::Always).await {
         Ok((_, document)) => Ok(is_of(asked, &document)),
-        Err(failure) if failure.status().is_some_and(|status| status.is_client_error()) => Ok(false),
+        // Without one, or without knowing of any.
+        Err(failure) if failure.status().is_some_and(|status| matches!(status.as_u16(), 400 | 404 | 405 | 501)) => {
+            Ok(false)
+        }
         Err(failure) => Err(failure.into()),
     }
 }
@@ -98,33 +101,42 @@ fn retention_document(retention: Retention) -> Option<String> {
 }
 
 impl Spot {
-    /// Locks the version that is meant.
+    /// Locks the version that is meant, which was written a moment ago. A period that has ended meanwhile needs no lock, and
+    /// where the bucket's own rule has locked the version more strictly, that stands.
     ///
     /// # Errors
-    /// [`Error::NoSuchObject`], [`Error::Held`]; [`Error::Unavailable`].
+    /// [`Error::Held`] where the upstream refuses; [`Error::Unavailable`].
     pub(super) async fn lock(&self, lock: &ObjectLock) -> Result<(), Error> {
         if lock.is_empty() {
             return Ok(());
         }
         if !self.is_for_good() {
-            return Err(Error::NoSuchObject);
-        }
-        if let Some(retention) = lock.retention {
-            let document = retention_document(retention).ok_or(Error::Unsupported("so late a date"))?;
-            self.lock_by(RETENTION, document).await?;
+            return Err(Error::Unavailable("the version was gone before it was locked".to_owned()));
         }
         if let Some(held) = lock.legal_hold {
             let status = if held { "ON" } else { "OFF" };
-            self.lock_by(LEGAL_HOLD, format!("<LegalHold><Status>{status}</Status></LegalHold>")).await?;
+            let document = format!("<LegalHold><Status>{status}</Status></LegalHold>");
+            self.lock_by(LEGAL_HOLD, document, lock).await?;
+        }
+        let now = self.target.client.clock.now();
+        if let Some(retention) = lock.retention.filter(|retention| retention.until > now) {
+            let document = retention_document(retention).ok_or(Error::Unsupported("so late a date"))?;
+            self.lock_by(RETENTION, document, lock).await?;
         }
         Ok(())
     }
 
-    async fn lock_by(&self, what: &'static str, document: String) -> Result<(), Error> {
+    async fn lock_by(&self, what: &'static str, document: String, lock: &ObjectLock) -> Result<(), Error> {
         let call = with_document(self.call(Method::PUT).query(what, ""), document.as_bytes());
         match self.target.client.ask(&call, document.into(), Again::Always).await {
             Ok(_) => Ok(()),
-            Err(failure) if failure.is_denial() => Err(Error::Held),
+            Err(failure) if failure.is_denial() => {
+                if lock_in(&self.headers().await?).covers(lock) {
+                    Ok(())
+                } else {
+                    Err(Error::Held)
+                }
+            }
             Err(failure) => Err(failure.into()),
         }
     }

@@ -431,7 +431,9 @@ impl ObjectStore for UpstreamStore {
     }
 
     async fn can_lock(&self, bucket: &BucketName, lock: &ObjectLock) -> Result<bool, Error> {
-        lock::can_lock(self.at(bucket).await?, bucket, lock).await
+        let target = self.target(bucket)?;
+        let keeps_versions = self.buckets.get(target, bucket).await?.versioning == Versioning::Enabled;
+        Ok(lock::can_lock(target, bucket, lock).await? && keeps_versions)
     }
 
     async fn copy(&self, plan: CopyPlan) -> Result<StoredObject, Error> {

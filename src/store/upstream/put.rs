@@ -277,7 +277,7 @@ impl Spot {
             Err(failure) if failure.code() == "NoSuchBucket" => Err(Error::NoSuchBucket),
             Err(failure) if failure.is_absence() => Ok(HeaderMap::new()),
             // Of a version, whose upstream takes our deletions otherwise.
-            Err(failure) if self.is_for_good() && failure.is_denial() => Err(Error::Held),
+            Err(failure) if self.version.is_some() && failure.is_denial() => Err(Error::Held),
             Err(failure) => Err(failure.into()),
         }
     }

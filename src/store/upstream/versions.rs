@@ -231,7 +231,10 @@ pub(super) async fn set(target: &Target, name: &BucketName, versioning: Versioni
     );
     let mut call = Call::bucket(Method::PUT, &bucket).query("versioning", "");
     call.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    target.client.ask(&call, document.into(), Again::Always).await?;
+    match target.client.ask(&call, document.into(), Again::Always).await {
+        Err(failure) if failure.code() == "InvalidBucketState" => return Err(Error::BucketLocked),
+        answer => drop(answer?),
+    }
     // One that does not know the question may have done something else, and said yes.
     if versioning_of(target, name).await? == versioning { Ok(()) } else { Err(Error::Unsupported(NOT_KEPT)) }
 }
