@@ -1,10 +1,14 @@
 """How many requests an operation makes of the upstream."""
 
 import random
+import threading
+import time
 
 import pytest
 
 MIB = 1 << 20
+# How many looks at objects a page makes at the same time.
+AT_ONCE = 16
 
 
 def body(length):
@@ -69,3 +73,37 @@ def test_checksums_are_told_of_a_remembered_object(rig, proxy):
     wrote.put_object(Bucket="bucket", Key="k-kms", Body=body(MIB), ChecksumAlgorithm="CRC32C")
     third = reads.get_object(Bucket="bucket", Key="k-kms", ChecksumMode="ENABLED")
     assert "ChecksumSHA256" not in third and third["ChecksumCRC32C"] and third["Body"].read() == body(MIB)
+
+
+def test_a_page_of_unknown_objects_is_filled_in_parallel_and_a_known_one_asks_for_nothing(rig, proxy):
+    wrote, reads = rig
+    keys = [f"k-{nth:02}" for nth in range(40)]
+    for nth, key in enumerate(keys):
+        wrote.put_object(Bucket="bucket", Key=key, Body=body(100 + nth))
+
+    def rows():
+        return [(row["Key"], row["Size"], row["ETag"]) for row in reads.list_objects_v2(Bucket="bucket")["Contents"]]
+
+    # The looks at objects are kept back, until as many are under way as ever are.
+    goes_on = threading.Event()
+    looks = proxy.add("GET /[^ ]*bucket/k-", "hold", event=goes_on, held=threading.Event())
+    found = []
+    listing = threading.Thread(target=lambda: found.append(rows()))
+    before = len(proxy.seen)
+    listing.start()
+    while looks.met < AT_ONCE:
+        assert listing.is_alive()
+        time.sleep(0.01)
+    time.sleep(0.3)
+    assert looks.met == AT_ONCE
+    goes_on.set()
+    listing.join()
+    assert len([line for line in proxy.seen[before:] if "bucket/k-" in line]) == len(keys)
+    proxy.clear()
+    assert asked(proxy, lambda: found.append(rows())) == []
+    # Over-written by another gateway, one of them is looked at again, and no other.
+    wrote.put_object(Bucket="bucket", Key=keys[7], Body=body(5))
+    assert len(asked(proxy, lambda: found.append(rows()))) == 1
+    heads = [wrote.head_object(Bucket="bucket", Key=key) for key in keys]
+    assert found[2] == [(key, head["ContentLength"], head["ETag"]) for key, head in zip(keys, heads)]
+    assert found[0] == found[1] and found[0][7] != found[2][7]

@@ -262,3 +262,37 @@ impl Client {
 pub(super) fn is_empty_range(failure: &Failure) -> bool {
     failure.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{KeySource, UpstreamKey};
+    use super::*;
+    use crate::types::SystemClock;
+
+    fn addressed(endpoint: &str, addressing: Addressing, call: &Call) -> (String, String) {
+        let key = UpstreamKey { id: "AKID".into(), secret: zeroize::Zeroizing::new("secret".to_owned()), token: None };
+        let settings = Settings::new(endpoint.parse().unwrap(), KeySource::Fixed(key));
+        let client = Client::new(&Settings { addressing, ..settings }, Arc::new(SystemClock)).unwrap();
+        let request = client.request(call, Outgoing::Whole(Bytes::new())).unwrap();
+        assert!(request.headers().contains_key("authorization"));
+        (request.uri().to_string(), request.headers()[HOST].to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_bucket_is_in_the_path_or_in_the_host() {
+        let object = Call::object(Method::GET, "photos", "a b/ü").query("versionId", "v+1");
+        let (bucket, all) = (Call::bucket(Method::PUT, "photos"), Call::bucket(Method::GET, ""));
+        let (plain, other) = ("http://s3.example.com", "http://127.0.0.1:7480");
+        for (endpoint, addressing, call, uri, host) in [
+            (other, Addressing::Path, &object, "/photos/a%20b/%C3%BC?versionId=v%2B1", "127.0.0.1:7480"),
+            (other, Addressing::Path, &bucket, "/photos", "127.0.0.1:7480"),
+            (other, Addressing::Path, &all, "/", "127.0.0.1:7480"),
+            (plain, Addressing::Virtual, &object, "/a%20b/%C3%BC?versionId=v%2B1", "photos.s3.example.com"),
+            (plain, Addressing::Virtual, &bucket, "/", "photos.s3.example.com"),
+            (plain, Addressing::Virtual, &all, "/", "s3.example.com"),
+        ] {
+            let found = addressed(endpoint, addressing, call);
+            assert_eq!(found, (format!("http://{host}{uri}"), host.to_owned()));
+        }
+    }
+}
