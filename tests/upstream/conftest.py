@@ -53,9 +53,10 @@ class Place:
         directory.mkdir()
         text = (
             f'store = "upstream"\nroot_key_file = "{self.root_key}"\nupstream_endpoint = "{endpoint or self.endpoint}"\n'
-            f'upstream_access_key_id = "{self.access_key}"\nupstream_secret_access_key = "{self.secret_key}"\n'
             f'upstream_reserved = "{self.reserved}"\nupstream_dialect = "{self.dialect}"\n'
         )
+        if "upstream_credentials_file" not in settings:
+            text += f'upstream_access_key_id = "{self.access_key}"\nupstream_secret_access_key = "{self.secret_key}"\n'
         if "upstream_bucket_prefix" not in settings:
             text += f'upstream_bucket_prefix = "{self.prefix}"\n'
         made = clients.Gateway(directory, text + settings)

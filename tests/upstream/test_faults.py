@@ -287,3 +287,39 @@ def test_a_gateway_that_stood_still_does_not_write_over_what_came_meanwhile(plac
     assert (got["ETag"], got["Body"].read()) == (second, b"second")
     # It is not stopped for good.
     assert slow.client().put_object(Bucket="bucket", Key="k", Body=b"third", IfMatch=second)
+
+
+def test_credentials_change_without_a_restart(place, tmp_path):
+    file = tmp_path / "credentials"
+
+    def write(secret):
+        new = tmp_path / "credentials.new"
+        new.write_text(f"[default]\naws_access_key_id = {place.access_key}\naws_secret_access_key = {secret}\n")
+        new.chmod(0o600)
+        new.rename(file)
+
+    write(place.secret_key)
+    gateway = place.gateway(settings=f'upstream_credentials_file = "{file}"\n')
+    s3 = gateway.client()
+    s3.create_bucket(Bucket="bucket")
+
+    def until(wanted):
+        end = time.monotonic() + 60
+        while True:
+            try:
+                s3.put_object(Bucket="bucket", Key="k", Body=b"x")
+                status = 200
+            except ClientError as error:
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == wanted:
+                return
+            assert time.monotonic() < end, status
+            time.sleep(0.1)
+
+    until(200)
+    write("a-secret-that-is-not-the-upstreams-any-more")
+    until(503)
+    write(place.secret_key)
+    until(200)
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"x"
+    assert place.secret_key not in gateway.log.read_text()

@@ -49,7 +49,8 @@ pub(super) struct Unsigned<'a> {
 /// A signing key and what it is for.
 struct Derived {
     day: String,
-    id: String,
+    /// The secret that it was made of: a new one may come under the old id.
+    secret: Zeroizing<String>,
     key: Arc<hmac::Key>,
 }
 
@@ -147,7 +148,7 @@ impl Signer {
 
     fn key(&self, key: &UpstreamKey, day: &str, now: Timestamp) -> Arc<hmac::Key> {
         let mut kept = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(derived) = kept.as_ref().filter(|kept| kept.day == day && kept.id == key.id) {
+        if let Some(derived) = kept.as_ref().filter(|kept| kept.day == day && kept.secret == key.secret) {
             return Arc::clone(&derived.key);
         }
         let fresh = Arc::new(match self.wire {
@@ -157,7 +158,7 @@ impl Signer {
             }
             Wire::Oss => oss_key(&key.secret, day, &self.region),
         });
-        *kept = Some(Derived { day: day.to_owned(), id: key.id.clone(), key: Arc::clone(&fresh) });
+        *kept = Some(Derived { day: day.to_owned(), secret: key.secret.clone(), key: Arc::clone(&fresh) });
         fresh
     }
 }

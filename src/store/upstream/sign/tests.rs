@@ -138,7 +138,7 @@ fn oss_requests_are_signed_as_the_oss_sdks_sign_them() {
 }
 
 #[test]
-fn the_signing_key_follows_the_day_and_the_access_key() {
+fn the_signing_key_follows_the_day_and_the_secret() {
     let signer = Signer::new(Wire::S3, "us-east-1".to_owned());
     let day = 86_400_000;
     let of =
@@ -148,4 +148,5 @@ fn the_signing_key_follows_the_day_and_the_access_key() {
     assert_eq!(first, of(&one, "19700102", day));
     assert_ne!(first, of(&one, "19700103", 2 * day));
     assert_ne!(first, of(&two, "19700102", day));
+    assert_ne!(first, of(&key("A", "u", None), "19700102", day), "a new secret under the same id");
 }
