@@ -1,7 +1,8 @@
 //! GetObject and HeadObject.
 
 use crate::identity::{Action, Requester};
-use crate::sse::{CustomerKey, ObjectKind, SealedPart, SseMode};
+use crate::kms::DataKey;
+use crate::sse::{CustomerKey, Envelope, ObjectKind, SealedPart, SseMode};
 use crate::store::{Bucket, OpenObject};
 use crate::types::{ObjectAt, PartNumber, VersionId};
 
@@ -12,6 +13,14 @@ use super::{Error, Gateway, GetRequest, Got, ObjectAttributes, ObjectInfo, Objec
 
 /// An object looked at, and its body.
 type Opened = (Looked, Box<dyn OpenObject>);
+
+/// The data key of a look at an object that the body did not follow: where the next look is at the same object after all,
+/// whose date alone was remembered otherwise, the key service is not asked again.
+struct Had {
+    at: ObjectAt,
+    envelope: Envelope,
+    data_key: DataKey,
+}
 
 /// How often an object that keeps being replaced is looked at again.
 const TRIES: usize = 16;
@@ -32,10 +41,10 @@ impl Gateway {
         let bucket =
             self.read_for(caller, &request.at, request.version.as_ref(), read_action(request.version.as_ref())).await?;
         // Out of memory only what was read in full agreement with the store; whatever else it would say is found out anew.
-        let mut refused = None;
+        let (mut refused, mut had) = (None, None);
         if let Some(recalled) = self.recall(&request.at, request.version.as_ref()).await? {
             let tag = recalled.0.object.tag.clone();
-            match self.read_opened(caller, &bucket, &request, recalled).await {
+            match self.read_opened(caller, &bucket, &request, recalled, &mut had).await {
                 Ok(got) if !matches!(got.info.range, Some((_, 0))) => return Ok(got),
                 Err(error @ Error::Kms(_)) => refused = Some((tag, error)),
                 _ => {}
@@ -48,7 +57,7 @@ impl Gateway {
             if let Some((_, error)) = refused.take().filter(|(tag, _)| *tag == opened.0.object.tag) {
                 return Err(error);
             }
-            match self.read_opened(caller, &bucket, &request, opened).await {
+            match self.read_opened(caller, &bucket, &request, opened, &mut had).await {
                 // Replaced between the look and the read, where the store cannot keep what was there.
                 Err(Error::Conflict) => {}
                 read => return read,
@@ -63,6 +72,7 @@ impl Gateway {
         bucket: &Bucket,
         request: &GetRequest,
         (looked, open): Opened,
+        had: &mut Option<Had>,
     ) -> Result<Got, Error> {
         let (at, link, looked, open) = self.behind(caller, bucket, request, (looked, open)).await?;
         let customer = request.customer_key.as_ref();
@@ -75,7 +85,14 @@ impl Gateway {
         request.conditions.judge_read(&info.etag, info.modified)?;
         let range = self.range_of(request, &looked, open.as_ref()).await?;
 
-        let data_key = self.data_key(caller, &at, &looked.envelope, customer).await?;
+        let data_key = match had.take() {
+            Some(had) if had.at == at && had.envelope == looked.envelope => had.data_key,
+            _ => self.data_key(caller, &at, &looked.envelope, customer).await?,
+        };
+        if open.asks_for_each_read() {
+            let (envelope, data_key) = (looked.envelope.clone(), DataKey::new(*data_key.expose()));
+            *had = Some(Had { at, envelope, data_key });
+        }
         if request.checksum_mode && range.is_none() {
             info.checksums = checksums_of(&self.digests(&looked, open.as_ref(), &data_key).await?);
         }
