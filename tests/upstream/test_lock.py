@@ -195,6 +195,7 @@ def test_wrong_locks_are_refused_before_anything_is_written(house):
     for bucket, arguments, expected in (
         ("plain", LOCKED, ("InvalidRequest", 400)),
         ("locked", past, ("InvalidArgument", 400)),
+        ("locked", LOCKED | {"ObjectLockRetainUntilDate": datetime.datetime(2199, 1, 1)}, ("InvalidArgument", 400)),
         ("locked", {"ObjectLockMode": "GOVERNANCE"}, ("InvalidArgument", 400)),
         ("locked", {"ObjectLockRetainUntilDate": LATER}, ("InvalidArgument", 400)),
         ("locked", LOCKED | {"ObjectLockMode": "FOREVER"}, ("InvalidArgument", 400)),

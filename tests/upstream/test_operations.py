@@ -291,10 +291,6 @@ class Complete(InAnUpload):
 class CompleteSmall(Complete):
     bodies = (body(150_000), b"last")
 
-    def before(self, there, key):
-        self.key = key
-        return super().before(there, key)
-
     def call(self, s3, key, before):
         upload, parts = before
         # One part: S3 wants 5 MiB of every other.

@@ -1,5 +1,5 @@
-//! Sub-resources of buckets and objects that pass to the upstream, where the operator lists them. The request is judged here like any
-//! other; its document goes on and the upstream's comes back as they are.
+//! Sub-resources of buckets and objects that pass to the upstream, where the operator lists them. The request is judged here
+//! like any other; its document goes on and the upstream's comes back as they are.
 
 use bytes::Bytes;
 use http::request::Parts;

@@ -195,6 +195,8 @@ mod tests {
         let code = |text| query(text, false).map_err(|face| face.code);
         assert_eq!(code("X-Amz-Server-Side-Encryption=AES256"), Err("NotImplemented"));
         assert_eq!(code("x-amz-server-side-encryption-customer-algorithm=AES256"), Err("NotImplemented"));
+        assert_eq!(code("x-amz-bucket-object-lock-enabled=true"), Err("NotImplemented"));
+        assert_eq!(code("X-Amz-Bypass-Governance-Retention=true"), Err("NotImplemented"));
         assert_eq!(code("encoding-type=base64"), Err("InvalidArgument"));
         assert_eq!(code("x-id=GetObject&response-content-type=a%2Fb&prefix=x-amz-acl"), Ok(()));
         assert_eq!(query("response-content-type=a", true).map_err(|face| face.code), Err("InvalidRequest"));
