@@ -189,3 +189,23 @@ pub(super) fn checksums_of(digests: &Digests) -> Vec<Checksum> {
     };
     ALL.into_iter().filter_map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{ObjectAt, UploadId};
+
+    #[test]
+    fn an_upload_under_a_lock_is_not_opened_by_who_does_not_know_of_locks() {
+        let key = crate::kms::ServiceKey::new([9; 32]).attribute_key();
+        let object = ObjectAt { bucket: "bucket".parse().unwrap(), key: "key".parse().unwrap() };
+        let at = UploadAt { object, id: UploadId::from_bits([1; 16]) };
+        for legal_hold in [None, Some(true)] {
+            let lock = ObjectLock { legal_hold, ..ObjectLock::default() };
+            let sealed = UploadState { checksum: None, lock: lock.clone() }.seal(&at, &key).unwrap();
+            assert_eq!(UploadState::open(&at, &sealed, &key).unwrap().lock, lock);
+            let before_locks = sse::open_record(&key, STATE, &place(&at, None), &sealed);
+            assert_eq!(before_locks.is_ok(), legal_hold.is_none());
+        }
+    }
+}
